@@ -1,0 +1,1 @@
+"""Is it there? Decides what one instance finds when it looks around."""

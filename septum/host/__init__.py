@@ -1,0 +1,1 @@
+"""How is a thing taken from Linux and given back? Every change has its undo."""

@@ -1,0 +1,1 @@
+"""What does the process of one instance do? boot.py tells the story."""

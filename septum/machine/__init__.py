@@ -1,0 +1,1 @@
+"""What has this computer? Reads, never changes; live, or replayed from a capture."""

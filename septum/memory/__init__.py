@@ -1,0 +1,1 @@
+"""Where does the memory of an instance lie?"""

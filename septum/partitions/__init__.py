@@ -1,0 +1,1 @@
+"""Who owns what? The partition table, its rules, its file."""

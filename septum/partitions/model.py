@@ -1,0 +1,54 @@
+"""Who owns what? The records a partition table is made of; plain values, already checked."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from septum.units import PciAddress
+
+
+class Processors(NamedTuple):
+    """Processors of the machine an instance runs on; it finds as many as are named here."""
+
+    numbers: tuple[int, ...]
+    own: bool  # nobody else's
+    weight: int  # share of time against other instances, 1 to 10000 (cgroup v2 cpu.weight)
+
+
+class MemorySlice(NamedTuple):
+    """Bytes: base is never lent, float may be."""
+
+    base: int
+    float: int
+
+    @property
+    def total(self) -> int:
+        return self.base + self.float
+
+
+class Partition(NamedTuple):
+    """The hardware one instance is exposed to, and what it starts."""
+
+    name: str
+    kernel: str  # absolute path
+    initrd: str | None  # absolute path
+    command_line: str
+    memory: MemorySlice
+    processors: Processors
+    functions: tuple[PciAddress, ...]  # sorted; buses of the file are already spelled out
+    without_reset: tuple[PciAddress, ...] = ()  # handed over although they cannot be reset
+    on_reboot: str = "restart"  # or "stop": what a reset asked from inside does
+
+
+class PartitionTable(NamedTuple):
+    """The administrator's file, read and checked."""
+
+    path: str
+    platform: str  # "pc" or "alpha"
+    partitions: tuple[Partition, ...]
+
+    def partition(self, name: str) -> Partition | None:
+        for partition in self.partitions:
+            if partition.name == name:
+                return partition
+        return None

@@ -1,0 +1,1 @@
+"""What is not divided? Devices of the VMM, seen by instances through emulation."""

@@ -1,0 +1,1 @@
+"""Who keeps the partition table, starts instances and tidies after them?"""

@@ -1,0 +1,1 @@
+"""May it do that? Verdicts, leases, revocation."""
