@@ -1,0 +1,1 @@
+"""Do the decisions and the actions hold? The tree mirrors septum/."""
