@@ -561,11 +561,21 @@ class LinkCapabilities(Register, offset=0x0C, width=32):
 
     max_speed = Field(3, 0)
     max_width = Field(9, 4)
+    active_state_power_management = Field(11, 10)
+    clock_power_management = Field(18)
+    surprise_down_reporting = Field(19)
+    link_active_reporting = Field(20)
+    bandwidth_notification = Field(21)
     port_number = Field(31, 24)
 
 
 class LinkControl(Register, offset=0x10, width=16):
     """PCIe 7.5.3.7."""
+
+    active_state_power_management = Field(1, 0)
+    link_disable = Field(4)
+    retrain = Field(5)
+    common_clock = Field(6)
 
 
 class LinkStatus(Register, offset=0x12, width=16):
@@ -594,9 +604,28 @@ class RootControl(Register, offset=0x1C, width=16):
 class DeviceCapabilities2(Register, offset=0x24, width=32):
     """PCIe 7.5.3.15."""
 
+    latency_tolerance_reporting = Field(11)
+    buffer_flush_fill = Field(19, 18)
+
 
 class DeviceControl2(Register, offset=0x28, width=16):
     """PCIe 7.5.3.16."""
+
+
+class DeviceStatus2(Register, offset=0x2A, width=16):
+    """PCIe 7.5.3.17."""
+
+
+class LinkCapabilities2(Register, offset=0x2C, width=32):
+    """PCIe 7.5.3.18."""
+
+
+class LinkControl2(Register, offset=0x30, width=16):
+    """PCIe 7.5.3.19."""
+
+
+class LinkStatus2(Register, offset=0x32, width=16):
+    """PCIe 7.5.3.20."""
 
 
 EXPRESS_SIZE_1 = 0x14  # an endpoint's, version 1. PCIe 1.1, 7.8
@@ -609,6 +638,66 @@ class AdvancedFeaturesCapabilities(Register, offset=0x03, width=8):
     transactions_pending = Field(0)
     function_level_reset = Field(1)
 
+
+class AdvancedFeaturesControl(Register, offset=0x04, width=8):
+    """Advanced Features for conventional PCI, 3 (ECN of 2006)."""
+
+    initiate_function_level_reset = Field(0)
+
+
+class AdvancedFeaturesStatus(Register, offset=0x05, width=8):
+    """Advanced Features for conventional PCI, 3 (ECN of 2006)."""
+
+    transactions_pending = Field(0)
+
+
+ADVANCED_FEATURES_SIZE = 6
+
+# ---- Smaller capabilities
+
+
+class VpdAddress(Register, offset=0x02, width=16):
+    """Where to read vital product data; `done` turns over when the data is there. PCI I."""
+
+    address = Field(14, 0)
+    done = Field(15)
+
+
+class VpdData(Register, offset=0x04, width=32):
+    """PCI appendix I."""
+
+
+VPD_SIZE = 8
+
+
+class VendorSpecificLength(Register, offset=0x02, width=8):
+    """Bytes in the capability, header included. PCI Code and ID Assignment 1.11, 2."""
+
+
+class BridgeSubsystem(Register, offset=0x04, width=32):
+    """Subsystem IDs of a function without room in its header. Bridge 3.2.5.13 (ECN)."""
+
+
+BRIDGE_SUBSYSTEM_SIZE = 8
+
+
+class SataCapability(Register, offset=0x00, width=64):
+    """Where the index and data pair lies. Serial ATA AHCI 1.3.1, 2.4."""
+
+
+class SerialNumber(Register, offset=0x04, width=64):
+    """Device serial number. PCIe 7.9.3."""
+
+
+SERIAL_NUMBER_SIZE = 12
+
+# ---- Functions the VMM itself plays. QEMU docs/specs/pci-ids: 1b36:0008 is a PCIe host bridge
+
+HOST_BRIDGE_VENDOR, HOST_BRIDGE_DEVICE = 0x1B36, 0x0008
+HOST_BRIDGE_CLASS = 0x060000
+# A device number no driver claims; class FF "does not fit in any defined class". PCI appendix D.
+PLACEHOLDER_VENDOR, PLACEHOLDER_DEVICE = 0x1B36, 0xFFFE
+PLACEHOLDER_CLASS = 0xFF0000
 
 # ---- Class codes. PCI Code and ID Assignment 1.11, 1
 
