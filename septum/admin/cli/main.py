@@ -1,0 +1,117 @@
+"""Which command is asked for? Finds its module, and imports no other.
+
+A start of an instance is measured from here, so nothing is imported before it is needed.
+A command's module has HELP, arguments(parser) and run(options) -> exit code. It may have
+plain(words), which answers the options of the simplest call without argparse, or None.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+COMMANDS: tuple[tuple[str, str], ...] = (
+    ("scan", "what this computer has, what can be divided, what not and why"),
+    ("doctor", "can this computer run instances? each no with its remedy"),
+    ("check", "is a partition table sound? works offline, as any user"),
+    ("up", "start the instances of a partition table"),
+    ("down", "stop instances and give back what they had"),
+    ("ps", "which instances there are, and how they fare"),
+    ("console", "attach this terminal to an instance's serial port"),
+    ("show", "devices, memory, interrupts, probes, translations or exits of instances"),
+    ("revoke", "take back what an instance was let touch; its next access is decided anew"),
+    ("run", "one instance in the foreground, its serial port on this terminal"),
+)
+INTERRUPTED = 130  # what a shell expects of a command ended by Ctrl-C
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run one command; its exit code. Problems are printed, bugs keep their traceback."""
+    words = sys.argv[1:] if words is None else words
+    from septum.errors import Problem
+
+    try:
+        return dispatch(words)
+    except Problem as problem:
+        complain(problem)
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader (head, less) has left: say nothing, here and when Python flushes at its end.
+        import os
+
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def complain(problem: Exception) -> None:
+    """Print what, because and try to stderr."""
+    print(f"septum: {problem}", file=sys.stderr)
+
+
+def dispatch(words: list[str]) -> int:
+    """Find the command, read its arguments, run it."""
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(overview())
+        return 0 if words else 2
+    if words[0] in ("--version", "version"):
+        print(f"septum {version()}")
+        return 0
+    command = words[0]
+    if command not in dict(COMMANDS):
+        from septum.errors import Problem
+
+        raise Problem(
+            f"{command}: there is no such command",
+            because=f"the commands are {', '.join(name for name, _ in COMMANDS)}",
+            remedy="septum --help",
+        )
+    module = command_module(command)
+    plain = getattr(module, "plain", None)
+    options = plain(words[1:]) if plain is not None else None
+    if options is None:
+        options = parsed(command, module, words[1:])
+    code: int = module.run(options)
+    sys.stdout.flush()
+    return code
+
+
+def command_module(command: str) -> ModuleType:
+    from importlib import import_module
+
+    return import_module(f"septum.admin.cli.{command}")
+
+
+def parsed(command: str, module: ModuleType, words: list[str]) -> object:
+    """The options argparse reads from the words after the command."""
+    import argparse
+
+    parser = argparse.ArgumentParser(prog=f"septum {command}", description=module.HELP)
+    module.arguments(parser)
+    return parser.parse_args(words)
+
+
+def overview() -> str:
+    """The text of septum --help."""
+    lines = ["usage: septum COMMAND ...", "", "One computer, several operating systems.", ""]
+    lines += [f"  {name:<9} {text}" for name, text in COMMANDS]
+    return "\n".join([*lines, "", "septum COMMAND --help says more; septum --version."])
+
+
+def version() -> str:
+    """The installed version of this package."""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
+    try:
+        return installed("septum")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""Where do the running parts of Septum meet? The run directory: sockets, journal, logs.
+
+/run/septum/                 or SEPTUM_RUN; readable by its owner only
+├── control                  socket of the supervisor
+├── lock                     held while somebody starts, or ends, the supervisor
+├── supervisor               its process
+├── claims/ADDRESS.json      what was taken from Linux, see journal
+└── NAME/
+    ├── control              socket of the instance's process
+    ├── console              socket of its serial port
+    └── process              its process
+/var/log/septum/             or SEPTUM_LOG
+├── supervisor.log
+├── NAME.log                 what its serial port said
+└── NAME.messages.log        what the VMM said about it
+"""
+
+from __future__ import annotations
+
+import os
+
+from septum.errors import HostProblem, explained
+
+DEFAULT_ROOT = "/run/septum"
+DEFAULT_LOGS = "/var/log/septum"
+LONGEST_SOCKET_PATH = 107  # bytes, struct sockaddr_un less its final zero: unix(7)
+OWNER_ONLY = 0o700
+RESERVED = ("claims", "control", "lock", "supervisor")  # names of our own beside the instances'
+
+
+class RunDirectory:
+    """Names of everything above; makes directories when asked, opens nothing."""
+
+    def __init__(self, root: str = DEFAULT_ROOT, logs: str = DEFAULT_LOGS) -> None:
+        self.root = root
+        self.logs = logs
+
+    @classmethod
+    def from_environment(cls, environment: dict[str, str] | None = None) -> RunDirectory:
+        """SEPTUM_RUN and SEPTUM_LOG, or the defaults."""
+        world = os.environ if environment is None else environment
+        return cls(world.get("SEPTUM_RUN", DEFAULT_ROOT), world.get("SEPTUM_LOG", DEFAULT_LOGS))
+
+    @property
+    def control(self) -> str:
+        return os.path.join(self.root, "control")
+
+    @property
+    def lock(self) -> str:
+        return os.path.join(self.root, "lock")
+
+    @property
+    def supervisor(self) -> str:
+        return os.path.join(self.root, "supervisor")
+
+    @property
+    def claims(self) -> str:
+        return os.path.join(self.root, "claims")
+
+    def instance(self, name: str) -> str:
+        return os.path.join(self.root, name)
+
+    def control_of(self, name: str) -> str:
+        return os.path.join(self.root, name, "control")
+
+    def console_of(self, name: str) -> str:
+        return os.path.join(self.root, name, "console")
+
+    def process_of(self, name: str) -> str:
+        return os.path.join(self.root, name, "process")
+
+    def log_of(self, name: str) -> str:
+        return os.path.join(self.logs, f"{name}.log")
+
+    def messages_of(self, name: str) -> str:
+        return os.path.join(self.logs, f"{name}.messages.log")
+
+    def make(self) -> None:
+        """Make the directories, or HostProblem."""
+        remedies = {13: "run as root", 1: "run as root"}
+        with explained(f"cannot make the run directory {self.root}", remedies):
+            os.makedirs(self.root, OWNER_ONLY, exist_ok=True)
+            os.makedirs(self.claims, OWNER_ONLY, exist_ok=True)
+        with explained(f"cannot make the log directory {self.logs}", remedies):
+            os.makedirs(self.logs, OWNER_ONLY, exist_ok=True)
+
+    def make_instance(self, name: str) -> None:
+        """Make one instance's directory; HostProblem when its sockets could not be bound."""
+        if name in RESERVED:
+            raise HostProblem(
+                f"an instance cannot be called {name}",
+                because=f"{self.instance(name)} is one of Septum's own files",
+                remedy="give it another name in the table",
+            )
+        longest = len(os.fsencode(self.console_of(name)))
+        if longest > LONGEST_SOCKET_PATH:
+            raise HostProblem(
+                f"{self.console_of(name)} cannot be a socket",
+                because=f"its path has {longest} bytes, Linux takes {LONGEST_SOCKET_PATH}",
+                remedy="name a shorter directory in SEPTUM_RUN",
+            )
+        with explained(f"cannot make {self.instance(name)}"):
+            os.makedirs(self.instance(name), OWNER_ONLY, exist_ok=True)
+
+    def remove_instance(self, name: str) -> None:
+        """Remove one instance's directory with what is in it; no error when it is gone."""
+        directory = self.instance(name)
+        try:
+            left = os.listdir(directory)
+        except FileNotFoundError:
+            return
+        for entry in left:
+            os.unlink(os.path.join(directory, entry))
+        os.rmdir(directory)
+
+    def instances(self) -> list[str]:
+        """Names of the instances that have a directory here, sorted."""
+        try:
+            entries = sorted(os.listdir(self.root))
+        except (FileNotFoundError, PermissionError):
+            return []
+        return [
+            name
+            for name in entries
+            if name not in RESERVED and os.path.isdir(os.path.join(self.root, name))
+        ]
