@@ -8,7 +8,8 @@
 └── NAME/
     ├── control              socket of the instance's process
     ├── console              socket of its serial port
-    └── process              its process
+    ├── process              its process, a child of the supervisor
+    └── alone                its process, in the foreground (septum run)
 /var/log/septum/             or SEPTUM_LOG
 ├── supervisor.log
 ├── NAME.log                 what its serial port said
@@ -68,6 +69,9 @@ class RunDirectory:
 
     def process_of(self, name: str) -> str:
         return os.path.join(self.root, name, "process")
+
+    def alone_of(self, name: str) -> str:
+        return os.path.join(self.root, name, "alone")
 
     def log_of(self, name: str) -> str:
         return os.path.join(self.logs, f"{name}.log")

@@ -1,0 +1,81 @@
+"""What does the supervisor do about each thing it can be asked?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from septum.errors import NotRunning, Problem
+from septum.host.channel import Channel
+from septum.machine.model import Machine
+from septum.messages import Message, record
+from septum.partitions.model import Partition
+from septum.supervisor.conflicts import refuse_conflicts
+from septum.supervisor.instances import Instance
+from septum.supervisor.requests import GONE, STARTED, Request
+
+if TYPE_CHECKING:
+    from septum.supervisor.loop import Supervisor
+
+
+def up(supervisor: Supervisor, channel: Channel, message: Message) -> None:
+    """Start instances; the asker hears of each stage, and in the end that it is done."""
+    wanted = [record(Partition, fields) for fields in message["partitions"]]
+    machine = record(Machine, message["machine"])
+    if supervisor.is_ending:
+        raise NotRunning("the supervisor is about to end", remedy="try again in a moment")
+    active = [one.partition for one in supervisor.instances.values() if one.is_active]
+    refuse_conflicts(wanted, active)
+    names = tuple(partition.name for partition in wanted)
+    supervisor.requests.append(Request(channel, names, STARTED))
+    for partition in wanted:
+        supervisor.instances[partition.name] = Instance(partition, machine)
+    for name in names:
+        supervisor.start(supervisor.instances[name])
+
+
+def take_back(supervisor: Supervisor, channel: Channel, message: Message) -> None:
+    """Stop what this asker started and has not yet seen to its end."""
+    for request in supervisor.requests:
+        if request.channel is channel and request.wanted == STARTED:
+            supervisor.take_back(request)
+
+
+def down(supervisor: Supervisor, channel: Channel, message: Message) -> None:
+    """Stop instances, all without a name, and forget them when everything is given back."""
+    names = tuple(message.get("names") or supervisor.instances)
+    unknown = [name for name in names if name not in supervisor.instances]
+    if unknown or not names:
+        known = ", ".join(sorted(supervisor.instances))
+        raise NotRunning(
+            f"{unknown[0]} does not run" if unknown else "nothing runs",
+            because=f"the instances are {known}" if known else "no instance was started",
+            remedy="septum ps lists them" if known else "septum up TABLE starts some",
+        )
+    supervisor.requests.append(Request(channel, names, GONE))
+    for name in names:
+        supervisor.stop(supervisor.instances[name], politely=True, within=float(message["within"]))
+
+
+def listing(supervisor: Supervisor, channel: Channel, message: Message) -> None:
+    """One row an instance."""
+    now = time.monotonic()
+    rows = [supervisor.instances[name].row(now) for name in sorted(supervisor.instances)]
+    supervisor.send(channel, {"rows": rows})
+
+
+def unknown(supervisor: Supervisor, channel: Channel, message: Message) -> None:
+    raise Problem(
+        f"the supervisor cannot be asked {message.get('ask')!r}",
+        because=f"it knows {', '.join(name for name in ANSWERS if name)}",
+    )
+
+
+ANSWERS: dict[str, Callable[[Supervisor, Channel, Message], None]] = {
+    "up": up,
+    "take back": take_back,
+    "down": down,
+    "list": listing,
+    "": unknown,
+}

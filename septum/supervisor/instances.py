@@ -1,0 +1,66 @@
+"""What does the supervisor know about one instance?"""
+
+from __future__ import annotations
+
+import signal
+
+from septum.machine.model import Machine
+from septum.messages import Message
+from septum.partitions.model import Partition
+from septum.state import ACTIVE, DEFINED, RUNNING, STARTING, Ending, moved
+from septum.supervisor.child import Child
+
+
+class Instance:
+    """One instance from its first start until nobody wants to hear of it any more."""
+
+    def __init__(self, partition: Partition, machine: Machine) -> None:
+        self.partition = partition
+        self.machine = machine
+        self.state = DEFINED
+        self.child: Child | None = None
+        self.running_since: float | None = None  # seconds, monotonic clock
+        self.said: Ending | None = None  # by the instance itself, before its process ended
+        self.ending: Ending | None = None
+        self.last_resorts: list[tuple[float, signal.Signals]] = []  # when, monotonic; what
+
+    @property
+    def name(self) -> str:
+        return self.partition.name
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in ACTIVE
+
+    def move(self, to: str, now: float) -> None:
+        """Change the state; a Problem when it cannot follow."""
+        self.state = moved(self.name, self.state, to)
+        if to == RUNNING:
+            self.running_since = now
+        elif to == STARTING:
+            self.running_since = self.said = self.ending = None
+            self.last_resorts = []
+
+    def row(self, now: float) -> Message:
+        """What ps lists. Memory in bytes, uptime in seconds."""
+        is_up = self.is_active and self.running_since is not None
+        partition = self.partition
+        return {
+            "name": self.name,
+            "state": self.state,
+            "pid": self.child.process.number if self.child else None,
+            "processors": list(partition.processors.numbers),
+            "memory": partition.memory.total,
+            "functions": [str(address) for address in partition.functions],
+            "uptime": round(now - (self.running_since or 0), 1) if is_up else None,
+            "ending": ending_text(self.ending),
+            "detail": self.ending.detail if self.ending else "",
+        }
+
+
+def ending_text(ending: Ending | None) -> str:
+    """One line about an ending: its reason and the first line of its detail."""
+    if ending is None:
+        return ""
+    first = ending.detail.partition("\n")[0]
+    return f"{ending.reason}: {first}" if first else ending.reason
