@@ -28,7 +28,7 @@ class MemoryRange(NamedTuple):
 class Bar(NamedTuple):
     """One base address register as firmware or Linux placed it. PCI 3.0, 6.2.5.1."""
 
-    index: int  # 0 to 5
+    index: int  # type: ignore[assignment]  # 0 to 5; hides tuple.index
     kind: str  # "memory32", "memory64" or "io"
     span: Span  # the machine's own addresses
     prefetchable: bool
@@ -112,6 +112,7 @@ class IommuGroup(NamedTuple):
     number: int
     functions: tuple[PciAddress, ...]
     reserved: tuple[Span, ...]
+    direct: tuple[Span, ...] = ()  # of these, what firmware goes on using itself (RMRR, IVMD)
 
 
 class Iommu(NamedTuple):
@@ -152,6 +153,7 @@ class Machine(NamedTuple):
     huge_pages: tuple[HugePages, ...]
     host_needs: tuple[HostNeed, ...]
     command_line: str
+    unknown: tuple[str, ...] = ()  # what could not be read, and why, in words
 
     def function(self, address: PciAddress) -> Function | None:
         """The function at an address, or None."""

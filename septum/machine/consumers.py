@@ -1,0 +1,82 @@
+"""Which disks, networks, terminals and screens did Linux make of a function?"""
+
+from __future__ import annotations
+
+from septum.machine.files import HostFiles
+from septum.machine.pci import on_the_way
+from septum.units import PciAddress
+
+# Kind of consumer, Linux's class of devices, and how names worth telling begin.
+_CLASSES = (
+    ("net", "net", ""),
+    ("block", "block", ""),
+    ("tty", "tty", "tty"),
+    ("screen", "drm", "card"),
+    ("sound", "sound", "card"),
+)
+_MOST_LAYERS = 8  # a partition in a volume in a mirror in ... and so on
+
+
+def consumers(files: HostFiles) -> dict[PciAddress, tuple[str, ...]]:
+    """Per function the things Linux made of it: "net:eth0", "block:nvme0n1", "tty:ttyS4"."""
+    found: dict[PciAddress, list[str]] = {}
+    for kind, folder, begins in _CLASSES:
+        names = files.names(f"/sys/class/{folder}")
+        for name in names:
+            if not name.startswith(begins) or (kind == "screen" and "-" in name):
+                continue
+            if kind == "tty" and name[3:].isdecimal():
+                continue  # the screen's own terminals: no function of theirs
+            link = files.read_link(f"/sys/class/{folder}/{name}")
+            if kind == "block" and link.split("/")[-2:-1] and link.split("/")[-2] in names:
+                continue  # a partition: its disk is listed
+            for address in _functions_of(files, folder, name, link):
+                found.setdefault(address, []).append(f"{kind}:{name}")
+    return {address: tuple(sorted(set(names))) for address, names in found.items()}
+
+
+def _functions_of(files: HostFiles, folder: str, name: str, link: str) -> list[PciAddress]:
+    """The functions a device ends at; a disk of several NVMe paths has several."""
+    below = on_the_way(link)
+    if below:
+        return below[-1:]
+    if folder == "block" and "/nvme-subsystem/" in link:
+        return functions_below(files, folder, name)
+    return []
+
+
+def functions_below(
+    files: HostFiles, folder: str, name: str, layers: int = _MOST_LAYERS
+) -> list[PciAddress]:
+    """The functions that carry a network interface ("net") or block device ("block").
+
+    Looks through bridges, bonds and VLANs, through volumes, mirrors and encryption.
+    """
+    link = files.read_link(f"/sys/class/{folder}/{name}")
+    found = on_the_way(link)[-1:]
+    if found or not link or layers == 0:
+        return found
+    if "/nvme-subsystem/" in link:
+        return _nvme_paths(files, link)
+    here = f"/sys/class/{folder}/{name}"
+    lower = {
+        other.removeprefix("lower_") for other in files.names(here) if other.startswith("lower_")
+    }
+    if folder == "block":
+        parent = link.split("/")[-2] if "/" in link else ""
+        lower = set(files.names(f"{here}/slaves"))
+        if files.exists(f"/sys/class/block/{parent}"):
+            lower.add(parent)  # a partition of something virtual
+    for other in sorted(lower):
+        found.extend(functions_below(files, folder, other, layers - 1))
+    return found
+
+
+def _nvme_paths(files: HostFiles, link: str) -> list[PciAddress]:
+    """A namespace that several controllers reach hangs below its subsystem instead of one."""
+    after = link.partition("/nvme-subsystem/")[2].partition("/")[0]
+    found = []
+    for name in files.names(f"/sys/class/nvme-subsystem/{after}"):
+        if name.startswith("nvme") and name[4:].isdecimal():
+            found.extend(on_the_way(files.read_link(f"/sys/class/nvme/{name}"))[-1:])
+    return found

@@ -1,0 +1,43 @@
+"""What has this computer? The whole of it, read once, in one record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from septum.machine.consumers import consumers
+from septum.machine.files import HostFiles
+from septum.machine.iommu import iommu
+from septum.machine.memory import huge_pages, memory_map, memory_totals
+from septum.machine.model import Machine
+from septum.machine.needs import host_needs
+from septum.machine.pci import functions
+from septum.machine.processors import processors
+from septum.machine.roots import root_buses
+
+
+def inventory(files: HostFiles, environ: Mapping[str, str] | None = None) -> Machine:
+    """Read a computer, live or captured. Changes nothing.
+
+    `environ` is the command's own, for the login to protect; none for a capture.
+    MachineProblem when something essential cannot be read or makes no sense; what merely
+    stays hidden from a reader who is not root is named in the machine's `unknown`.
+    """
+    unknown: list[str] = []
+    found = functions(files, consumers(files), unknown)
+    roots, ecam = root_buses(files, found, unknown)
+    total, available = memory_totals(files)
+    return Machine(
+        name=files.read_text("/proc/sys/kernel/hostname", "unnamed"),
+        processors=processors(files),
+        memory=memory_map(files),
+        memory_total=total,
+        memory_available=available,
+        functions=found,
+        root_buses=roots,
+        ecam=ecam,
+        iommu=iommu(files),
+        huge_pages=huge_pages(files),
+        host_needs=host_needs(files, environ or {}, found),
+        command_line=files.read_text("/proc/cmdline", ""),
+        unknown=tuple(unknown),
+    )
