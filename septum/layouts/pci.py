@@ -314,6 +314,10 @@ IO_UPPER_SHIFT = 16
 # ---- Capabilities. PCI 6.7 and appendix H; PCI Code and ID Assignment 1.11, 2
 
 
+CAPABILITY_HEADER_SIZE = 2
+EXTENDED_CAPABILITY_HEADER_SIZE = 4
+
+
 class CapabilityHeader(Register, offset=0x00, width=16):
     """Which capability, and where the next is (0: the last). PCI 6.7."""
 
@@ -416,6 +420,9 @@ class MsiControl(Register, offset=0x02, width=16):
 
 class MsiAddress(Register, offset=0x04, width=32):
     """PCI 6.8.1.4."""
+
+
+MSI_ADDRESS_RESERVED = 0x3  # bits that always read zero. PCI 6.8.1.4
 
 
 class MsiAddressUpper(Register, offset=0x08, width=32):
@@ -632,6 +639,10 @@ EXPRESS_SIZE_1 = 0x14  # an endpoint's, version 1. PCIe 1.1, 7.8
 EXPRESS_SIZE_2 = 0x3C  # PCIe 7.5.3
 
 
+class AdvancedFeaturesLength(Register, offset=0x02, width=8):
+    """Bytes in the capability: 6. Advanced Features for conventional PCI, 3 (ECN of 2006)."""
+
+
 class AdvancedFeaturesCapabilities(Register, offset=0x03, width=8):
     """Advanced Features for conventional PCI, 3 (ECN of 2006)."""
 
@@ -681,8 +692,7 @@ class BridgeSubsystem(Register, offset=0x04, width=32):
 BRIDGE_SUBSYSTEM_SIZE = 8
 
 
-class SataCapability(Register, offset=0x00, width=64):
-    """Where the index and data pair lies. Serial ATA AHCI 1.3.1, 2.4."""
+SATA_SIZE = 8  # Serial ATA AHCI 1.3.1, 2.4
 
 
 class SerialNumber(Register, offset=0x04, width=64):
