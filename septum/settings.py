@@ -1,0 +1,204 @@
+"""What can an administrator set, under which key, and what does it mean?
+
+Every setting is declared once, here: the file's reader, its errors and the manual come from it.
+
+setting("instance", "memory")   one of them
+manual()                        all of them, as text for people
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from septum.units import PciAddress, parse_size
+
+REQUIRED = object()  # the default of a setting that must be given
+
+_BUS = re.compile(r"(?:([0-9a-f]{4,8}):)?([0-9a-f]{2})", re.I)
+
+
+class PciBus(NamedTuple):
+    """A bus by its domain and number."""
+
+    domain: int
+    bus: int
+
+    @classmethod
+    def parse(cls, text: str) -> PciBus:
+        """Read "0000:03" or "03"; ValueError when it is neither."""
+        match = _BUS.fullmatch(text.strip())
+        if match is None:
+            raise ValueError(f"{text!r} is not a PCI bus such as 0000:03")
+        return cls(int(match[1] or "0", 16), int(match[2], 16))
+
+    def __str__(self) -> str:
+        return f"{self.domain:04x}:{self.bus:02x}"
+
+
+class Shape(NamedTuple):
+    """What a value looks like in the file. `read` raises ValueError, saying what is wrong."""
+
+    name: str
+    read: Callable[[object], object]
+    each: bool = False  # a list whose elements are read one by one
+    section: str = ""  # an inline table, read by the settings of this section
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{shown(value)} is not a text in quotes")
+    if "\0" in value:
+        raise ValueError("it has a zero byte in it")
+    return value
+
+
+def _path(value: object) -> str:
+    if not _text(value):
+        raise ValueError("it is empty")
+    return _text(value)
+
+
+def _size(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise ValueError(f"{shown(value)} is not a size such as 512M or 2G")
+    size = parse_size(value)
+    if size < 0:
+        raise ValueError(f"{size} is below zero")
+    return size
+
+
+def _number(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{shown(value)} is not a whole number")
+    if value < 0:
+        raise ValueError(f"{value} is below zero")
+    return value
+
+
+def _weight(value: object) -> int:
+    weight = _number(value)
+    if not 1 <= weight <= 10000:
+        raise ValueError(f"{weight} is not between 1 and 10000")
+    return weight
+
+
+def _address(value: object) -> PciAddress:
+    return PciAddress.parse(_text(value))
+
+
+def _bus(value: object) -> PciBus:
+    return PciBus.parse(_text(value))
+
+
+def _one_of(*words: str) -> Shape:
+    def read(value: object) -> str:
+        if value not in words:
+            meant = nearest(value, words) if isinstance(value, str) else ""
+            hint = f"; did you mean {meant}?" if meant else ""
+            raise ValueError(f"{shown(value)} is none of {', '.join(words)}{hint}")
+        return str(value)
+
+    return Shape(" or ".join(f'"{word}"' for word in words), read)
+
+
+TEXT = Shape("a text", _text)
+PATH = Shape("a file; relative to the table's folder", _path)
+SIZE = Shape("a size such as 512M or 2G", _size)
+NUMBERS = Shape("a list of processor numbers", _number, each=True)
+WEIGHT = Shape("1 to 10000", _weight)
+ADDRESSES = Shape('a list of PCI addresses such as "0000:01:00.0"', _address, each=True)
+BUSES = Shape('a list of PCI buses such as "0000:03"', _bus, each=True)
+MEMORY = Shape("a size, or a table of base and float", _size, section="memory")
+PROCESSORS = Shape("a table of share or own", _size, section="processors")
+
+
+class Setting(NamedTuple):
+    """One thing that can be set: its key in the file, its shape, its default, its manual line."""
+
+    section: str
+    key: str
+    shape: Shape
+    default: object  # REQUIRED, or the value when it is not given
+    help: str
+
+
+SECTIONS = {
+    "machine": "[machine]",
+    "instance": "[instances.NAME]",
+    "memory": "memory = { ... }",
+    "processors": "processors = { ... }",
+}
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("machine", "platform", _one_of("pc", "alpha"), "pc", "what the table divides"),
+    Setting("instance", "kernel", PATH, REQUIRED, "the kernel to start, unmodified"),
+    Setting("instance", "initrd", PATH, None, "the initial RAM disk that goes with it"),
+    Setting("instance", "command_line", TEXT, "", "what the kernel is told"),
+    Setting("instance", "memory", MEMORY, REQUIRED, "its memory; nobody else's"),
+    Setting("instance", "processors", PROCESSORS, REQUIRED, "the processors it runs on"),
+    Setting("instance", "functions", ADDRESSES, (), "devices it owns"),
+    Setting("instance", "buses", BUSES, (), "it owns all on these buses and below"),
+    Setting("instance", "without_reset", ADDRESSES, (), "owned though they cannot be reset"),
+    Setting(
+        "instance",
+        "on_reboot",
+        _one_of("restart", "stop"),
+        "restart",
+        "what a reboot asked from inside does",
+    ),
+    Setting("memory", "base", SIZE, REQUIRED, "never lent"),
+    Setting("memory", "float", SIZE, 0, "may be lent to others"),
+    Setting("processors", "share", NUMBERS, None, "used together with others"),
+    Setting("processors", "own", NUMBERS, None, "used by nobody else"),
+    Setting("processors", "weight", WEIGHT, 100, "share of time against the others"),
+)
+
+
+def section(name: str) -> dict[str, Setting]:
+    """The settings of a section by key, in the order of the manual."""
+    return {item.key: item for item in SETTINGS if item.section == name}
+
+
+def setting(section_name: str, key: str) -> Setting:
+    """One setting; KeyError when there is none."""
+    return section(section_name)[key]
+
+
+def manual() -> str:
+    """All settings as aligned text: key, shape, default, meaning."""
+    lines: list[str] = []
+    width = max(len(item.key) for item in SETTINGS)
+    for name, title in SECTIONS.items():
+        lines += ["", title] if lines else [title]
+        for item in section(name).values():
+            lines.append(f"  {item.key:{width}}  {item.help}; {item.shape.name}{_default(item)}")
+    return "\n".join(lines)
+
+
+def _default(item: Setting) -> str:
+    if item.default is REQUIRED:
+        return " (required)"
+    if item.default in (None, (), ""):
+        return ""
+    return f" (default: {item.default})"
+
+
+def nearest(word: str, known: tuple[str, ...]) -> str:
+    """The known word that was probably meant, or "" when none is near."""
+    import difflib
+
+    found = difflib.get_close_matches(word, known, n=1)
+    return found[0] if found else ""
+
+
+def shown(value: object) -> str:
+    """A value of the file, as its writer wrote it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        return "a table"
+    if isinstance(value, list):
+        return "a list"
+    return f'"{value}"' if isinstance(value, str) else str(value)
