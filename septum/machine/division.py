@@ -1,0 +1,209 @@
+"""Which functions could be given to an instance, which not, why not, and what would help?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from septum.layouts import pci
+from septum.machine.model import Function, IommuGroup, Machine
+from septum.units import PciAddress
+
+NO_IOMMU = (
+    "this machine's IOMMU is absent or off: nothing would confine the function's DMA",
+    "switch on VT-d or AMD-Vi in the firmware setup; on Intel boot with intel_iommu=on",
+)
+NO_REMAPPING = (
+    "interrupts are not remapped: the function could send any interrupt to anybody",
+    "switch on x2APIC or interrupt remapping in the firmware setup; boot without intremap=off",
+)
+
+
+class Divisibility(NamedTuple):
+    """Whether one function can be given to an instance.
+
+    `together` are the other functions that must go to the same instance; `without_reset` says
+    that nothing can reset it, which the table must accept; `because` of a possible one is what
+    to bear in mind.
+    """
+
+    address: PciAddress
+    possible: bool
+    because: str
+    remedy: str
+    without_reset: bool = False
+    together: tuple[PciAddress, ...] = ()
+
+
+class Refusal(NamedTuple):
+    """Why not, and what to try."""
+
+    because: str
+    remedy: str
+
+
+def division(machine: Machine) -> tuple[Divisibility, ...]:
+    """The answer for each function of the machine, in the machine's order."""
+    return tuple(divisibility(machine, function) for function in machine.functions)
+
+
+def divisibility(machine: Machine, function: Function) -> Divisibility:
+    """The answer for one function: the first rule that refuses decides."""
+    for rule in _RULES:
+        refusal = rule(machine, function)
+        if refusal is not None:
+            return Divisibility(function.address, False, refusal.because, refusal.remedy)
+    together = companions(machine, function)
+    cautions = [text for text in (_together(together), *_cautions(machine, function)) if text]
+    return Divisibility(
+        address=function.address,
+        possible=True,
+        because="; ".join(cautions),
+        remedy="give the whole group to one instance" if together else "",
+        without_reset=not function.reset_methods,
+        together=together,
+    )
+
+
+def companions(machine: Machine, function: Function) -> tuple[PciAddress, ...]:
+    """The other functions of its IOMMU group, bridges left out: Linux keeps driving those."""
+    group = _group(machine, function)
+    found = [machine.function(address) for address in group.functions] if group else []
+    return tuple(
+        other.address
+        for other in found
+        if other is not None and other.address != function.address and not is_bridge(other)
+    )
+
+
+def is_bridge(function: Function) -> bool:
+    """Whether it leads to another bus and so goes along with what stands there."""
+    return function.header_type != pci.HEADER_ENDPOINT
+
+
+def is_platform(function: Function) -> bool:
+    """Whether it is part of the platform itself: host and ISA bridges, the IOMMU."""
+    if function.class_code >> pci.BASE_CLASS_SHIFT == pci.BaseClass.BRIDGE:
+        return True
+    return function.class_code >> pci.SUBCLASS_SHIFT in (
+        pci.SubClass.IOMMU,
+        pci.SubClass.EVENT_COLLECTOR,
+    )
+
+
+def _group(machine: Machine, function: Function) -> IommuGroup | None:
+    return None if function.iommu_group is None else machine.group(function.iommu_group)
+
+
+def _bridges_go_along(machine: Machine, function: Function) -> Refusal | None:
+    if not is_bridge(function):
+        return None
+    behind = [str(other.address) for other in machine.functions if other.parent == function.address]
+    remedy = f"give what stands behind it: {', '.join(behind)}" if behind else ""
+    return Refusal("a bridge goes along with what stands behind it", remedy)
+
+
+def _platform_stays(machine: Machine, function: Function) -> Refusal | None:
+    if not is_platform(function):
+        return None
+    return Refusal("it is part of the platform, which every instance stands on", "")
+
+
+def _host_needs_it(machine: Machine, function: Function) -> Refusal | None:
+    reasons = [need.reason for need in machine.host_needs if need.address == function.address]
+    if not reasons:
+        return None
+    more = f" and {len(reasons) - 2} more" if len(reasons) > 2 else ""
+    return Refusal(
+        f"Linux itself needs it: it {', '.join(reasons[:2])}{more}",
+        "move that to another device first",
+    )
+
+
+def _iommu_is_there(machine: Machine, function: Function) -> Refusal | None:
+    if not machine.iommu.present:
+        return Refusal(*NO_IOMMU)
+    if function.iommu_group is None:
+        return Refusal(
+            "no IOMMU covers it: Linux has put it into no IOMMU group",
+            "move the card to another slot; on Intel switch VMD off in the firmware setup",
+        )
+    if not machine.iommu.interrupt_remapping:
+        return Refusal(*NO_REMAPPING)
+    return None
+
+
+def _firmware_lets_go(machine: Machine, function: Function) -> Refusal | None:
+    group = _group(machine, function)
+    if group is None or not group.direct:
+        return None
+    return Refusal(
+        f"firmware goes on using it by DMA at {', '.join(map(str, group.direct))}",
+        "switch off the firmware's own use of it (remote management, USB legacy support)",
+    )
+
+
+def _group_is_free(machine: Machine, function: Function) -> Refusal | None:
+    """A function shares the fate of its group: one that must stay keeps all of them."""
+    for address in companions(machine, function):
+        other = machine.function(address)
+        if other is None:
+            continue
+        stays = _platform_stays(machine, other) or _host_needs_it(machine, other)
+        if stays is not None:
+            return Refusal(
+                f"IOMMU group {function.iommu_group} holds {address} too, which stays: "
+                f"{stays.because}",
+                "move the card to another slot, where it has a group of its own",
+            )
+    return None
+
+
+_RULES: tuple[Callable[[Machine, Function], Refusal | None], ...] = (
+    _bridges_go_along,
+    _platform_stays,
+    _host_needs_it,
+    _iommu_is_there,
+    _firmware_lets_go,
+    _group_is_free,
+)
+
+
+def _together(together: tuple[PciAddress, ...]) -> str:
+    return f"stands in one IOMMU group with {', '.join(map(str, together))}" if together else ""
+
+
+def _cautions(machine: Machine, function: Function) -> tuple[str, ...]:
+    return (
+        "" if function.reset_methods else "nothing can reset it: the table must accept that",
+        _shared_line(machine, function),
+    )
+
+
+def _shared_line(machine: Machine, function: Function) -> str:
+    """A conventional function without messages may hold up those it shares a line with.
+
+    PCI Express functions can always silence their pin (Command.intx_disable), older ones
+    perhaps: only VFIO, trying, finds out.
+    """
+    express = any(
+        item.identity == pci.CapabilityId.PCI_EXPRESS and not item.extended
+        for item in function.capabilities
+    )
+    messages = function.msi_vectors or function.msix_vectors
+    if express or messages or not function.interrupt_pin or not function.interrupt_line:
+        return ""
+    sharers = [
+        str(other.address)
+        for other in machine.functions
+        if other.address != function.address
+        and other.interrupt_pin
+        and other.interrupt_line == function.interrupt_line
+        and not is_bridge(other)
+    ]
+    if not sharers:
+        return ""
+    return (
+        f"shares interrupt line {function.interrupt_line} with {', '.join(sharers)}: "
+        "works when it can silence its pin, which VFIO finds out when it takes it"
+    )
