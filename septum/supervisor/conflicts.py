@@ -17,14 +17,18 @@ def refuse_conflicts(wanted: Iterable[Partition], active: Iterable[Partition]) -
     for partition in wanted:
         for holder in holders:
             if partition.name == holder.name:
-                raise TableProblem(
-                    f"{partition.name} runs already",
-                    because="an instance is started once",
-                    remedy=f"septum down {partition.name} ends it",
-                )
+                raise runs_already(partition.name)
             refuse_shared_function(partition, holder)
             refuse_shared_processor(partition, holder)
         holders.append(partition)
+
+
+def runs_already(name: str) -> TableProblem:
+    return TableProblem(
+        f"{name} runs already",
+        because="an instance is started once",
+        remedy=f"septum down {name} ends it",
+    )
 
 
 def refuse_shared_function(partition: Partition, holder: Partition) -> None:

@@ -54,6 +54,7 @@ class Instance:
             "functions": [str(address) for address in partition.functions],
             "uptime": round(now - (self.running_since or 0), 1) if is_up else None,
             "ending": ending_text(self.ending),
+            "reason": self.ending.reason if self.ending else "",
             "detail": self.ending.detail if self.ending else "",
         }
 

@@ -102,8 +102,8 @@ class Supervisor:
             self.send(channel, error_message(problem))
         except (KeyError, TypeError, ValueError) as error:
             # A message without its fields must not end a process that others depend on.
-            problem = Problem("a request lacks a field", because=f"{type(error).__name__}: {error}")
-            self.send(channel, error_message(problem))
+            lacking = Problem("a request lacks a field", because=f"{type(error).__name__}: {error}")
+            self.send(channel, error_message(lacking))
 
     def asker_left(self, channel: Channel) -> None:
         """Nobody waits for what it asked: a start it did not see to its end is taken back."""

@@ -1,0 +1,74 @@
+"""How do instances stop, and is everything given back?"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from septum.admin.cli import world as surroundings
+from septum.admin.cli.up import ending_text
+from septum.errors import NotRunning
+from septum.host.channel import Conversation
+from septum.messages import Message, raise_error
+
+HELP = "Stop instances and wait until what they had is given back to Linux."
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("names", metavar="NAME", nargs="*", help="these instances (default: all)")
+    parser.add_argument(
+        "--within",
+        type=float,
+        default=20.0,
+        metavar="SECONDS",
+        help="how long a stop may take before it is insisted on (default: 20)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the instances as JSON")
+
+
+def run(options: Namespace) -> int:
+    """0: stopped and given back."""
+    world = surroundings.world()
+    from septum.supervisor.beginning import clean_up, reach
+
+    conversation = reach(world)
+    if conversation is None:
+        found = clean_up(world)
+        if not found or options.names:
+            raise NotRunning(
+                f"{options.names[0]} does not run" if options.names else "nothing runs",
+                because="no supervisor runs" + "".join(f"; {line}" for line in found),
+                remedy="septum up TABLE starts instances",
+            )
+        rows: list[Message] = []
+        if not options.json:
+            print("\n".join(found))
+    else:
+        conversation.tell({"ask": "down", "names": options.names, "within": options.within})
+        rows = follow(conversation, not options.json)
+    if options.json:
+        import json
+
+        print(json.dumps(rows, indent=2))
+    return 0
+
+
+def follow(conversation: Conversation, is_aloud: bool) -> list[Message]:
+    """Say what happens until all is done; the instances' last rows."""
+    while True:
+        message = conversation.hear()
+        if message is None:
+            raise NotRunning(
+                "the supervisor left before the instances were stopped",
+                because="its process ended",
+                remedy="septum ps cleans up what it left",
+            )
+        raise_error(message)
+        if not message.get("done"):
+            if is_aloud and message["event"] == "stage":
+                print(f"{message['instance']}: {message['text']}", flush=True)
+            continue
+        rows = list(message["rows"])
+        for row in rows if is_aloud else ():
+            ending = {"state": row["state"], "reason": row["reason"], "detail": row["detail"]}
+            print(f"{row['name']}: {ending_text(ending)}; everything is given back", flush=True)
+        return rows

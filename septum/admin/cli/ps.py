@@ -1,0 +1,77 @@
+"""Which instances are there, and how do they fare?"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from septum.admin.cli import world as surroundings
+from septum.messages import Message, raise_error
+from septum.units import size_text
+
+HELP = "List the instances that were started: those that run, and how the others ended."
+COLUMNS = ("name", "state", "pid", "processors", "memory", "functions", "uptime", "ending")
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print the instances as JSON")
+
+
+def run(options: Namespace) -> int:
+    """Always 0: nothing running is an answer too."""
+    rows = listed()
+    if options.json:
+        import json
+
+        print(json.dumps(rows, indent=2))
+    elif rows:
+        from septum.admin.cli.listing import table
+
+        print(table([readable(row) for row in rows], COLUMNS).rstrip("\n"))
+    else:
+        print("no instances")
+    return 0
+
+
+def listed() -> list[Message]:
+    """The supervisor's rows; none, after cleaning up, when there is no supervisor."""
+    world = surroundings.world()
+    from septum.supervisor.beginning import clean_up, reach
+
+    conversation = reach(world)
+    if conversation is None:
+        import sys
+
+        for line in clean_up(world):
+            print(line, file=sys.stderr)
+        return []
+    conversation.tell({"ask": "list"})
+    answer = conversation.hear()
+    conversation.close()
+    return [] if answer is None else list(raise_error(answer)["rows"])
+
+
+def readable(row: Message) -> dict[str, str]:
+    """A row as people read it."""
+    return {
+        "name": row["name"],
+        "state": row["state"],
+        "pid": str(row["pid"] or "-"),
+        "processors": ",".join(str(number) for number in row["processors"]),
+        "memory": size_text(row["memory"]),
+        "functions": ",".join(row["functions"]) or "-",
+        "uptime": "-" if row["uptime"] is None else span_text(row["uptime"]),
+        "ending": row["ending"] or "-",
+    }
+
+
+def span_text(seconds: float) -> str:
+    """12s, 3m12s, 4h05m, 2d04h."""
+    whole = int(seconds)
+    if whole < MINUTE:
+        return f"{whole}s"
+    if whole < HOUR:
+        return f"{whole // MINUTE}m{whole % MINUTE:02}s"
+    if whole < DAY:
+        return f"{whole // HOUR}h{whole % HOUR // MINUTE:02}m"
+    return f"{whole // DAY}d{whole % DAY // HOUR:02}h"

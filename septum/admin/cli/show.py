@@ -1,0 +1,69 @@
+"""What did instances find, touch, ask and receive? Each instance's own process answers."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+
+from septum.admin.cli import world as surroundings
+from septum.errors import Problem
+from septum.host.channel import ask
+from septum.host.runtime import RunDirectory
+from septum.messages import Message, raise_error
+
+HELP = "Show what instances own, find, touch and receive."
+SUBJECTS = ("devices", "memory", "interrupts", "probes", "translations", "exits")
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("subject", choices=SUBJECTS, help="what to show")
+    parser.add_argument(
+        "whose",
+        metavar="TABLE or NAME",
+        nargs="*",
+        help="a partition table's instances, or these (default: all that run)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the rows as JSON")
+
+
+def run(options: Namespace) -> int:
+    """0: every instance answered; 1: one did not, the others' rows are printed all the same."""
+    directory = RunDirectory.from_environment()
+    rows: list[Message] = []
+    problems: list[Problem] = []
+    for name in surroundings.names_of(options.whose, directory):
+        try:
+            answer = raise_error(ask(directory.control_of(name), {"ask": options.subject}, name))
+        except Problem as problem:
+            problems.append(problem)
+            continue
+        rows += [{"instance": name, **row} for row in answer["rows"]]
+    if options.json:
+        import json
+
+        print(json.dumps(rows, indent=2))
+    elif rows or not problems:
+        print(listing(rows) or f"no {options.subject}")
+    for unanswered in problems:
+        print(f"septum: {unanswered}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def listing(rows: list[Message]) -> str:
+    """Rows under the columns that any of them has, in the order they come."""
+    from septum.admin.cli.listing import table
+
+    columns = tuple(dict.fromkeys(column for row in rows for column in row))
+    texts = [{column: cell(row.get(column)) for column in columns} for row in rows]
+    return table(texts, columns).rstrip("\n") if rows else ""
+
+
+def cell(value: object) -> str:
+    """A value as people read it."""
+    if value is None or value == "" or value == []:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ",".join(cell(element) for element in value)
+    return str(value)

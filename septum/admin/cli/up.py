@@ -1,0 +1,162 @@
+"""How do instances start? Check the table, reach the supervisor, follow every stage."""
+
+from __future__ import annotations
+
+import signal
+from argparse import ArgumentParser, Namespace
+
+from septum.admin.cli import world as surroundings
+from septum.errors import NotRunning
+from septum.host.channel import Conversation
+from septum.messages import Message, plain, raise_error
+from septum.partitions.model import Partition
+from septum.state import ACTIVE, RUNNING
+from septum.supervisor.conflicts import runs_already
+from septum.supervisor.world import World
+from septum.units import size_text
+
+HELP = "Start the instances of a partition table, and wait until each runs or has failed."
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("table", metavar="TABLE", help="the partition table's file")
+    parser.add_argument("names", metavar="NAME", nargs="*", help="these instances (default: all)")
+    parser.add_argument("--json", action="store_true", help="print the instances as JSON")
+
+
+def run(options: Namespace) -> int:
+    """0: all run; 1: at least one failed, the others run; 130: interrupted, all taken back."""
+    from septum.supervisor.beginning import reach_or_begin
+
+    machine = surroundings.live_machine()
+    world = surroundings.world()
+    held = refuse_running(world, options.names or surroundings.names_in_file(options.table))
+    # What instances hold is not available to Linux, but it is to their table.
+    roomy = machine._replace(memory_available=machine.memory_available + held)
+    table = surroundings.sound_table(options.table, roomy)
+    partitions = surroundings.chosen(table, options.names)
+    found: list[str] = []
+    conversation = reach_or_begin(world, found)
+    say = silent if options.json else aloud
+    for line in found:
+        say(line)
+    question = {"ask": "up", "partitions": plain(partitions), "machine": plain(machine)}
+    with TakingBack(conversation) as interruption:
+        conversation.tell(question)
+        interruption.is_asked()
+        rows = follow(conversation, partitions, say)
+    if interruption.happened:
+        say("interrupted: everything this command started was given back")
+        return 130
+    if options.json:
+        import json
+
+        print(json.dumps(rows, indent=2))
+    return 0 if all(row["state"] == RUNNING for row in rows) else 1
+
+
+def refuse_running(world: World, names: list[str]) -> int:
+    """Bytes that running instances hold; TableProblem when one of the names runs already.
+
+    The supervisor refuses it too; asked first, the reason is not drowned by the table's.
+    """
+    from septum.supervisor.beginning import reach
+
+    conversation = reach(world)
+    if conversation is None:
+        return 0
+    conversation.tell({"ask": "list"})
+    rows = (conversation.hear() or {}).get("rows", [])
+    conversation.close()
+    active = {row["name"]: row["memory"] for row in rows if row["state"] in ACTIVE}
+    for name in names:
+        if name in active:
+            raise runs_already(name)
+    return sum(active.values())
+
+
+class TakingBack:
+    """While it lasts, Ctrl-C (or SIGTERM) has the supervisor take back what was asked.
+
+    A second one leaves at once; the supervisor takes back all the same.
+    """
+
+    def __init__(self, conversation: Conversation) -> None:
+        self.conversation = conversation
+        self.happened = False
+        self.can_be_told = False
+
+    def __enter__(self) -> TakingBack:
+        self.before = signal.signal(signal.SIGINT, self.interrupt)
+        self.before_term = signal.signal(signal.SIGTERM, self.interrupt)
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        signal.signal(signal.SIGINT, self.before)
+        signal.signal(signal.SIGTERM, self.before_term)
+        self.conversation.close()
+
+    def interrupt(self, number: int, frame: object) -> None:
+        if self.happened:
+            raise KeyboardInterrupt
+        self.happened = True
+        if self.can_be_told:
+            self.conversation.tell({"ask": "take back"})
+
+    def is_asked(self) -> None:
+        """The question is sent whole: from now on an interruption may be sent after it."""
+        self.can_be_told = True
+        if self.happened:
+            self.conversation.tell({"ask": "take back"})
+
+
+def follow(conversation: Conversation, partitions: list[Partition], say: object) -> list[Message]:
+    """Say what happens until all is done; the instances' rows."""
+    assert callable(say)
+    by_name = {partition.name: partition for partition in partitions}
+    while True:
+        message = conversation.hear()
+        if message is None:
+            raise NotRunning(
+                "the supervisor left before the instances ran",
+                because="its process ended",
+                remedy="see supervisor.log beside the instances' logs; septum ps cleans up",
+            )
+        raise_error(message)
+        if message.get("done"):
+            return list(message["rows"])
+        say(f"{message['instance']}: {event_text(message, by_name[message['instance']])}")
+
+
+def event_text(message: Message, partition: Partition) -> str:
+    """One line about one event of an instance."""
+    if message["event"] == "stage":
+        return str(message["text"])
+    if message["state"] == RUNNING:
+        return (
+            f"running, {counted(len(partition.processors.numbers), 'processor')}, "
+            f"{size_text(partition.memory.total)}, "
+            f"{counted(len(partition.functions), 'function')}"
+        )
+    return ending_text(message)
+
+
+def ending_text(message: Message) -> str:
+    """The state an instance is left in, and why."""
+    reason, detail = message.get("reason", ""), message.get("detail", "")
+    text = str(message["state"])
+    if reason and reason != text:
+        text += f", {reason}"
+    return f"{text}: {detail}" if detail else text
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def aloud(line: str) -> None:
+    print(line, flush=True)
+
+
+def silent(line: str) -> None:
+    return None

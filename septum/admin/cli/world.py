@@ -1,0 +1,83 @@
+"""Which computer do the commands act on? This one; tests put others in the place of these."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from septum.errors import NotRunning, TableProblem
+from septum.host.runtime import RunDirectory
+
+if TYPE_CHECKING:
+    from septum.machine.model import Machine
+    from septum.partitions.model import Partition, PartitionTable
+    from septum.supervisor.world import World
+
+
+def world() -> World:
+    """What a supervisor needs to run real instances."""
+    from septum.host.claim import restore_abandoned
+    from septum.instance import boot
+    from septum.supervisor.world import World
+
+    return World(RunDirectory.from_environment(), boot.run, restore_abandoned)
+
+
+def live_machine() -> Machine:
+    """This computer."""
+    from septum.machine.files import HostFiles
+    from septum.machine.inventory import inventory
+
+    return inventory(HostFiles("/"), os.environ)
+
+
+def sound_table(path: str, machine: Machine) -> PartitionTable:
+    """The checked table of a file; TableProblem with everything that is wrong with it."""
+    from septum.partitions.table import checked
+
+    return checked(path, machine, files_exist=is_readable)
+
+
+def is_readable(path: str) -> bool:
+    return os.path.isfile(path) and os.access(path, os.R_OK)
+
+
+def chosen(table: PartitionTable, names: list[str]) -> list[Partition]:
+    """The named partitions of a table, all without a name; TableProblem for an unknown one."""
+    for name in names:
+        if table.partition(name) is None:
+            known = ", ".join(partition.name for partition in table.partitions)
+            raise TableProblem(
+                f"{table.path} has no instance {name}",
+                because=f"its instances are {known}",
+                remedy=f"add a section [instances.{name}], or name one of them",
+            )
+    return [one for one in table.partitions if not names or one.name in names]
+
+
+def names_of(words: list[str], directory: RunDirectory) -> list[str]:
+    """Names of instances: each word is one, or a table's file that has some.
+
+    Without words: all that run. NotRunning when that is none.
+    """
+    names: list[str] = []
+    for word in words:
+        names += names_in_file(word) if is_table(word) else [word]
+    if not words:
+        names = [n for n in directory.instances() if os.path.exists(directory.control_of(n))]
+        if not names:
+            raise NotRunning(
+                "nothing runs", because="no instance was started", remedy="septum up TABLE"
+            )
+    return list(dict.fromkeys(names))
+
+
+def is_table(word: str) -> bool:
+    return word.endswith(".toml") or "/" in word
+
+
+def names_in_file(path: str) -> list[str]:
+    """The instances a table's file names, without checking the rest of it."""
+    from septum.partitions.file import read
+
+    return [instance.name for instance in read(path).instances]
