@@ -1,0 +1,133 @@
+"""Is it there? What one instance finds when it looks around its buses. [0032]
+
+Decided once, before the instance runs, from the machine and the partition; touches nothing.
+Everything that is not in the view is concealed: reads answer all ones, writes are dropped.
+Not here: what the instance may do with what it finds (translation).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from septum.errors import MachineProblem
+from septum.machine.model import Ecam, Function, Machine, RootBus
+from septum.partitions.model import Partition
+from septum.units import PciAddress, Span
+
+__all__ = ["View", "view"]
+
+
+class View(NamedTuple):
+    """What one instance finds, all at the machine's own addresses; sorted by address.
+
+    `functions` are its own. The rest the VMM plays: `bridges` on their way, `placeholders`
+    (a function 0 that is concealed or not there, where a sibling must be found) and
+    `host_bridges` (00.0 of each root bus in use: the machine's own is shared between owners,
+    so it is emulated [0046]).
+    """
+
+    name: str
+    functions: tuple[Function, ...]
+    bridges: tuple[Function, ...]
+    placeholders: tuple[PciAddress, ...]
+    host_bridges: tuple[PciAddress, ...]
+    root_buses: tuple[RootBus, ...]
+    ecam: tuple[Ecam, ...]
+
+    def function(self, address: PciAddress) -> Function | None:
+        """The exposed function at an address, or None."""
+        for function in self.functions:
+            if function.address == address:
+                return function
+        return None
+
+    def bridge_above(self, function: Function) -> Function | None:
+        """The presented bridge a function or bridge stands behind; None on a root bus."""
+        for bridge in self.bridges:
+            if bridge.address == function.parent:
+                return bridge
+        return None
+
+
+def view(machine: Machine, partition: Partition) -> View:
+    """Expose a partition's functions and what is needed to find them; conceal the rest.
+
+    MachineProblem when a function of the partition, or a bridge on its way, is not there.
+    """
+    functions = tuple(_found(machine, address) for address in sorted(partition.functions))
+    bridges = _ways(machine, functions)
+    roots = _roots(machine, functions, bridges)
+    hosts = tuple(PciAddress(root.domain, root.first, 0, 0) for root in roots)
+    presented = {item.address for item in (*functions, *bridges)}
+    # An owner that was given the machine's own 00:00.0 by name would hide its root bus.
+    hosts = tuple(address for address in hosts if address not in presented)
+    zeroes = {address._replace(function=0) for address in presented}
+    return View(
+        name=partition.name,
+        functions=functions,
+        bridges=bridges,
+        placeholders=tuple(sorted(zeroes - presented - set(hosts))),
+        host_bridges=hosts,
+        root_buses=roots,
+        ecam=_areas(machine, roots),
+    )
+
+
+def _found(machine: Machine, address: PciAddress) -> Function:
+    function = machine.function(address)
+    if function is None:
+        raise MachineProblem(
+            f"no function stands at {address}",
+            because="it was there when the table was checked, or the table was not checked",
+            remedy="septum scan lists what is there; septum check TABLE compares",
+        )
+    return function
+
+
+def _ways(machine: Machine, functions: tuple[Function, ...]) -> tuple[Function, ...]:
+    """Every bridge between these functions and their root buses."""
+    bridges: dict[PciAddress, Function] = {}
+    for function in functions:
+        parent = function.parent
+        while parent is not None and parent not in bridges:
+            above = _found(machine, parent)
+            bridges[parent] = above
+            parent = above.parent
+    return tuple(bridges[address] for address in sorted(bridges))
+
+
+def _roots(
+    machine: Machine, functions: tuple[Function, ...], bridges: tuple[Function, ...]
+) -> tuple[RootBus, ...]:
+    """The root buses in use, and always the first: mechanism #1 begins to look there."""
+    used: list[RootBus] = []
+    starts = [item.address for item in (*functions, *bridges) if item.parent is None]
+    for root in sorted(machine.root_buses, key=lambda root: (root.domain, root.first)):
+        within = any(
+            address.domain == root.domain and root.first <= address.bus <= root.last
+            for address in starts
+        )
+        if within or (root.domain, root.first) == (0, 0):
+            used.append(root)
+    if not used or (used[0].domain, used[0].first) != (0, 0):
+        used.insert(0, RootBus(0, 0, 0, (), ()))
+    return tuple(used)
+
+
+def _areas(machine: Machine, roots: tuple[RootBus, ...]) -> tuple[Ecam, ...]:
+    """The memory-mapped configuration areas of the root buses in use, whole."""
+    return tuple(
+        area
+        for area in machine.ecam
+        if any(
+            root.domain == area.domain
+            and area.first_bus <= root.last
+            and root.first <= area.last_bus
+            for root in roots
+        )
+    )
+
+
+def windows(seen: View) -> tuple[Span, ...]:
+    """Memory addresses that belong to the instance's root buses, in ascending order."""
+    return tuple(sorted(span for root in seen.root_buses for span in root.memory))
