@@ -1,0 +1,418 @@
+"""How is a lab computer started, spoken to, and put away?
+
+A command that fails in the lab is an answer (Completed.code). A lab that dies, or whose line
+is cut, is LabLost: then nothing was learned.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from septum.errors import LabLost, Problem
+from septum.lab import images, installed, packages
+from septum.lab.computer import USUAL, Computer, Places, Way, qemu_command, read_computer
+from septum.lab.progress import Progress
+
+RUNS = Path("build/lab")
+START_SECONDS = 240.0
+STOP_SECONDS = 10.0
+LINK_SECONDS = 30.0
+GREETING_SECONDS = 1.0
+PORT_TRIES = 5
+LOST = 255
+TIMED_OUT = 124
+STATE_FILE = "lab.json"
+LAB_LOGS = "/var/log/septum"
+
+
+class Completed(NamedTuple):
+    """How a command in the lab ended; code 124 when its time was over."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def timed_out(self) -> bool:
+        return self.code == TIMED_OUT
+
+
+class Background:
+    """A command that runs in the lab while we do other things. Its output goes to `log`."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.process = process
+        self.log = log
+
+    def poll(self) -> int | None:
+        """Its exit code, or None while it runs."""
+        return self.process.poll()
+
+    def wait(self, timeout: float) -> int:
+        """Its exit code; subprocess.TimeoutExpired when it takes longer (seconds)."""
+        return self.process.wait(timeout)
+
+    def text(self) -> str:
+        """What it has printed until now."""
+        return self.log.read_text(errors="replace")
+
+    def stop(self) -> None:
+        """Close the line to it: with a terminal it gets a hang-up, as at a closed window."""
+        self.process.terminate()
+        self.process.wait()
+
+
+class Lab:
+    """A running lab computer; a context manager that starts it and puts it away.
+
+    folder: where the logs of this run are kept (build/lab/N when not given).
+    """
+
+    def __init__(
+        self,
+        computer: Computer | None = None,
+        *,
+        way: Way | None = None,
+        folder: Path | None = None,
+        progress: Progress | None = None,
+        outlives_us: bool = False,
+    ) -> None:
+        self.computer = computer or read_computer(USUAL)
+        self.way = way or Way()
+        self.folder = folder or new_run_folder()
+        self.progress = progress or Progress()
+        self.outlives_us = outlives_us
+        self.process_id = 0
+        self.port = 0
+        self.sockets = Path()
+        self.key = Path()
+        self.known_hosts = Path()
+        self.boot_seconds = 0.0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    # -- starting ----------------------------------------------------------------------
+
+    def __enter__(self) -> Lab:
+        try:
+            self.start()
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Build what is missing, start QEMU, wait until ssh answers. Raises Problem, LabLost."""
+        packages.install(self.progress)
+        built = images.build(self.progress)
+        disk = installed.septum_disk(built.host_tree, self.progress)
+        self.key, self.known_hosts = built.key, built.known_hosts
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # A socket's path has to be short (108 bytes), and the run's folder need not be
+        self.sockets = Path(tempfile.mkdtemp(prefix="septum-lab-"))
+        with self.progress.step("starting the lab computer"):
+            started = time.monotonic()
+            self._start_qemu({**built.files, disk.name: disk})
+            self._await_ssh()
+            self.boot_seconds = time.monotonic() - started
+        self._save()
+
+    def _start_qemu(self, files: dict[str, Path]) -> None:
+        errors = self.folder / "qemu.log"
+        for _ in range(PORT_TRIES):
+            self.port = free_port()
+            words = qemu_command(self.computer, files, self._places(), self.way)
+            (self.folder / "qemu.command").write_text(shlex.join(words) + "\n")
+            if not self.outlives_us:
+                # A killed test run must leave no QEMU behind
+                words = ["setpriv", "--pdeathsig", "KILL", *words]
+            with errors.open("wb") as file:
+                self._process = subprocess.Popen(
+                    words,
+                    stdin=subprocess.DEVNULL,
+                    stdout=file,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            self.process_id = self._process.pid
+            while self._process.poll() is None:
+                if self._places().monitor.exists():
+                    return
+                time.sleep(0.02)
+            if "forwarding" not in errors.read_text(errors="replace"):
+                break
+        raise self._lost("QEMU did not start")
+
+    def _places(self) -> Places:
+        return Places(
+            self.folder / "console.log",
+            self.sockets / "monitor",
+            self.folder / "qemu.pid",
+            self.port,
+        )
+
+    def _await_ssh(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if not self.alive():
+                raise self._lost("the lab computer stopped while it booted")
+            if ssh_greets(self.port):
+                if self._ssh("true", timeout=LINK_SECONDS).code == 0:
+                    return
+            else:
+                time.sleep(0.1)
+        raise self._lost(f"the lab computer did not answer within {START_SECONDS:.0f} s")
+
+    # -- speaking to it ----------------------------------------------------------------
+
+    @property
+    def console_log(self) -> Path:
+        """What the lab computer itself writes on its serial port."""
+        return self.folder / "console.log"
+
+    def run(
+        self,
+        command: str | Sequence[str],
+        *,
+        timeout: float = 120.0,
+        check: bool = False,
+        stdin: bytes = b"",
+    ) -> Completed:
+        """Run a command in the lab (a string: by its shell) for at most `timeout` seconds.
+
+        With check, a code other than 0 raises Problem. A dead lab raises LabLost.
+        """
+        text = command if isinstance(command, str) else shlex.join(command)
+        limited = f"timeout --kill-after=5 {timeout:g} sh -c {shlex.quote(text)}"
+        done = self._ssh(limited, timeout=timeout + LINK_SECONDS, stdin=stdin)
+        if done.code == LOST and not self.answers():
+            raise self._lost(f"the line to the lab was cut during: {text}")
+        if check and done.code != 0:
+            because = f"it ended with {done.code}: {(done.stderr or done.stdout).strip()}"
+            raise Problem(f"failed in the lab: {text}", because=because)
+        return done
+
+    def start_background(self, command: str, *, log: str, terminal: bool = False) -> Background:
+        """Start a command in the lab; its output goes to the file `log` of the run's folder."""
+        path = self.folder / log
+        with path.open("wb") as file:
+            process = subprocess.Popen(
+                [*self.ssh_words(terminal=terminal), command],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+            )
+        return Background(process, path)
+
+    def put(self, path: Path, place: str) -> None:
+        """Copy a file into the lab."""
+        mode = path.stat().st_mode & 0o777
+        words = f"cat > {shlex.quote(place)} && chmod {mode:o} {shlex.quote(place)}"
+        self.run(words, stdin=path.read_bytes(), check=True)
+
+    def get(self, place: str, path: Path) -> None:
+        """Copy a file out of the lab."""
+        done = self._ssh_bytes(f"cat {shlex.quote(place)}", LINK_SECONDS, b"")
+        if done.returncode != 0:
+            self.run(f"test -r {shlex.quote(place)}", check=True)
+        path.write_bytes(done.stdout)
+
+    def answers(self) -> bool:
+        """Whether the lab computer runs and its ssh answers."""
+        return self.alive() and self._ssh("true", timeout=LINK_SECONDS).code == 0
+
+    def alive(self) -> bool:
+        """Whether its QEMU runs."""
+        if self._process is not None:
+            return self._process.poll() is None
+        try:
+            name = Path(f"/proc/{self.process_id}/comm").read_text()
+        except OSError:
+            return False
+        return self.process_id != 0 and name.startswith("qemu-system")
+
+    def ssh_words(self, *, terminal: bool = False) -> list[str]:
+        """The ssh command that reaches the lab, without a command for it."""
+        options = {
+            "ControlMaster": "auto",
+            "ControlPath": str(self.sockets / "ssh"),
+            "ControlPersist": "yes",
+            "HostKeyAlias": "septum-lab",
+            "UserKnownHostsFile": str(self.known_hosts),
+            "StrictHostKeyChecking": "yes",
+            "ConnectTimeout": "20",
+            "ServerAliveInterval": "20",
+            "ServerAliveCountMax": "6",
+            "BatchMode": "yes",
+            "LogLevel": "ERROR",
+        }
+        words = ["ssh", "-F", "/dev/null", "-i", str(self.key), "-p", str(self.port)]
+        for name, value in options.items():
+            words += ["-o", f"{name}={value}"]
+        return [*words, "-t" if terminal else "-T", "root@127.0.0.1"]
+
+    def _ssh(self, command: str, *, timeout: float, stdin: bytes = b"") -> Completed:
+        done = self._ssh_bytes(command, timeout, stdin)
+        text = [stream.decode(errors="replace") for stream in (done.stdout, done.stderr)]
+        return Completed(done.returncode, text[0], text[1])
+
+    def _ssh_bytes(
+        self, command: str, timeout: float, stdin: bytes
+    ) -> subprocess.CompletedProcess[bytes]:
+        words = [*self.ssh_words(), command]
+        # The master connection that ssh leaves behind would hold a pipe open: files do not wait
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as error:
+            process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=out, stderr=error)
+            try:
+                process.communicate(stdin, timeout)
+                code = process.returncode
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                code = LOST
+            out.seek(0)
+            error.seek(0)
+            return subprocess.CompletedProcess(words, code, out.read(), error.read())
+
+    # -- putting it away ---------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Keep the logs, then switch the computer off."""
+        if self.alive():
+            self.keep_logs()
+            self._hang_up()
+            tell_monitor(self._places().monitor, "quit")
+            deadline = time.monotonic() + STOP_SECONDS
+            while self.alive() and time.monotonic() < deadline:
+                time.sleep(0.02)
+        self.kill()
+
+    def keep_logs(self) -> None:
+        """Copy Septum's logs and the kernel's messages out of the lab into the run's folder."""
+        (self.folder / "dmesg.log").write_bytes(self._ssh_bytes("dmesg", LINK_SECONDS, b"").stdout)
+        found = f"tar -C {LAB_LOGS} -cf - . 2>/dev/null"
+        content = self._ssh_bytes(found, LINK_SECONDS, b"").stdout
+        if content:
+            target = self.folder / "septum"
+            target.mkdir(exist_ok=True)
+            unpacked = ["tar", "-C", str(target), "--no-same-owner", "-xf", "-"]
+            subprocess.run(unpacked, input=content, check=False)
+
+    def kill(self) -> None:
+        """End QEMU at once, by its process number, and remove its sockets."""
+        if self.process_id and self.alive():
+            os.kill(self.process_id, signal.SIGKILL)
+        if self._process is not None:
+            self._process.wait()
+        if self.sockets != Path():
+            self._hang_up()
+            shutil.rmtree(self.sockets, ignore_errors=True)
+        (self.folder / STATE_FILE).unlink(missing_ok=True)
+
+    def _hang_up(self) -> None:
+        if (self.sockets / "ssh").exists():
+            words = [*self.ssh_words(), "-O", "exit"]
+            subprocess.run(words, capture_output=True, check=False)
+
+    def _lost(self, what: str) -> LabLost:
+        last = ""
+        for name in ("qemu.log", "console.log"):
+            path = self.folder / name
+            lines = path.read_text(errors="replace").splitlines()[-5:] if path.exists() else []
+            last += "".join(f"\n           {name}: {line}" for line in lines)
+        return LabLost(what, because=f"its last words:{last}", remedy=f"see {self.folder}")
+
+    # -- finding it again --------------------------------------------------------------
+
+    def _save(self) -> None:
+        state = {
+            "process_id": self.process_id,
+            "port": self.port,
+            "sockets": str(self.sockets),
+            "key": str(self.key),
+            "known_hosts": str(self.known_hosts),
+            "computer": self.computer.name,
+        }
+        (self.folder / STATE_FILE).write_text(json.dumps(state, indent=2) + "\n")
+
+    @classmethod
+    def attach(cls, folder: Path | None = None) -> Lab:
+        """The lab that runs with its files in `folder`; without one, the one started last."""
+        candidates = [folder] if folder else reversed(run_folders())
+        for candidate in candidates:
+            state = candidate / STATE_FILE
+            if state.exists():
+                lab = cls(folder=candidate)
+                said = json.loads(state.read_text())
+                lab.process_id, lab.port = said["process_id"], said["port"]
+                lab.sockets = Path(said["sockets"])
+                lab.key, lab.known_hosts = Path(said["key"]), Path(said["known_hosts"])
+                if lab.alive():
+                    return lab
+        raise LabLost("no lab computer runs", remedy="python -m septum.lab start")
+
+
+def run_folders() -> list[Path]:
+    """The folders of all runs, oldest first."""
+    folders = [path for path in RUNS.glob("*") if path.name.isdigit()]
+    return sorted(folders, key=lambda path: int(path.name))
+
+
+def new_run_folder() -> Path:
+    """A folder of its own for one run: build/lab/1, 2, ..."""
+    RUNS.mkdir(parents=True, exist_ok=True)
+    before = run_folders()
+    number = int(before[-1].name) if before else 0
+    while True:
+        number += 1
+        folder = RUNS / str(number)
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        return folder.absolute()
+
+
+def free_port() -> int:
+    """A TCP port nobody listens on now; another may still be quicker to take it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def ssh_greets(port: int) -> bool:
+    """Whether an ssh server says its name: QEMU itself accepts long before there is one."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=GREETING_SECONDS) as line:
+            return line.recv(4) == b"SSH-"
+    except OSError:
+        return False
+
+
+def tell_monitor(monitor: Path, command: str) -> None:
+    """Give QEMU a command; a QEMU that has gone needs none."""
+    try:
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(STOP_SECONDS)
+            line.connect(str(monitor))
+            stream = line.makefile("rwb")
+            stream.readline()
+            for name in ("qmp_capabilities", command):
+                stream.write(json.dumps({"execute": name}).encode() + b"\n")
+                stream.flush()
+                stream.readline()
+    except OSError:
+        return
