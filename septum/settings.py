@@ -185,11 +185,11 @@ def _default(item: Setting) -> str:
     return f" (default: {item.default})"
 
 
-def nearest(word: str, known: tuple[str, ...]) -> str:
-    """The known word that was probably meant, or "" when none is near."""
+def nearest(word: str, known: tuple[str, ...], likeness: float = 0.6) -> str:
+    """The known word that was probably meant, or "" when none is like it (1: the same)."""
     import difflib
 
-    found = difflib.get_close_matches(word, known, n=1)
+    found = difflib.get_close_matches(word, known, n=1, cutoff=likeness)
     return found[0] if found else ""
 
 

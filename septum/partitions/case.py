@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from septum.machine.division import is_bridge
 from septum.machine.model import Function, Machine
 from septum.partitions.draft import Draft, DraftInstance
 from septum.partitions.findings import Finding
@@ -38,7 +39,7 @@ class Case(NamedTuple):
         result: dict[tuple[str, PciAddress], tuple[Claim, Function]] = {}
         for claim in self.claims:
             function = self.found(claim)
-            if function is not None and not function.is_bridge:
+            if function is not None and not is_bridge(function):
                 result.setdefault((claim.instance, claim.address), (claim, function))
         return list(result.values())
 
@@ -70,7 +71,7 @@ def _claims(instance: DraftInstance, machine: Machine) -> list[Claim]:
     for bus in instance.buses:
         for function in below(machine, bus.value):
             # The bridges of a bus stay the machine's; owners are shown them on the way.
-            if not function.is_bridge:
+            if not is_bridge(function):
                 claims.append(Claim(instance.name, "buses", bus.word, function.address))
     return claims
 

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from septum.machine.model import Function
+from septum.machine.division import (
+    NO_IOMMU,
+    NO_REMAPPING,
+    companions,
+    divisibility,
+    is_bridge,
+)
 from septum.partitions.case import Case, Claim, below
 from septum.partitions.findings import Finding
 from septum.settings import nearest
+from septum.units import PciAddress
+
+_ONE_DIGIT_OFF = 0.9  # likeness of two addresses of twelve characters
 
 
 def every_function_exists(case: Case) -> Iterator[Finding]:
-    here = tuple(str(function.address) for function in case.machine.functions)
+    here = [str(function.address) for function in case.machine.functions if not is_bridge(function)]
     for claim in case.claims:
         if case.found(claim) is None:
-            meant = nearest(str(claim.address), here)
+            meant = nearest(str(claim.address), tuple(here), _ONE_DIGIT_OFF)
             remedy = "see what there is with: septum scan"
             yield case.against(
                 claim,
@@ -27,7 +36,7 @@ def every_function_exists(case: Case) -> Iterator[Finding]:
 def every_bus_exists(case: Case) -> Iterator[Finding]:
     for instance in case.draft.instances:
         for bus in instance.buses:
-            if not any(not function.is_bridge for function in below(case.machine, bus.value)):
+            if all(is_bridge(function) for function in below(case.machine, bus.value)):
                 yield case.finding(
                     ("instances", instance.name, "buses"),
                     f"bus {bus.value} has nothing to own",
@@ -37,17 +46,20 @@ def every_bus_exists(case: Case) -> Iterator[Finding]:
                 )
 
 
-def no_bridge_is_owned(case: Case) -> Iterator[Finding]:
+def only_what_can_be_divided(case: Case) -> Iterator[Finding]:
+    """Bridges, the platform, what Linux or firmware goes on using; as `septum scan` says it."""
     for claim in case.claims:
         function = case.found(claim)
-        if function is not None and function.bridge is not None:
-            buses = f"{claim.address.domain:04x}:{function.bridge.secondary:02x}"
-            yield case.against(
-                claim,
-                f"{claim.address} is a bridge",
-                "a bridge carries what is behind it and cannot be owned itself",
-                f'for all that is behind it write buses = ["{buses}"]',
-            )
+        answer = None if function is None else divisibility(case.machine, function)
+        # Lacking isolation is about the machine, not about a function, and said once.
+        if answer is None or answer.possible or answer.because in (NO_IOMMU[0], NO_REMAPPING[0]):
+            continue
+        yield case.against(
+            claim,
+            f"{claim.address} cannot be given to {claim.instance}",
+            answer.because,
+            answer.remedy or "give another function; see what can be divided with: septum scan",
+        )
 
 
 def one_owner_each(case: Case) -> Iterator[Finding]:
@@ -72,18 +84,6 @@ def _pairs(case: Case) -> Iterator[tuple[Claim, Claim]]:
             yield before, claim
 
 
-def nothing_linux_needs(case: Case) -> Iterator[Finding]:
-    for claim, _ in case.endpoints():
-        reasons = [need.reason for need in case.machine.host_needs if need.address == claim.address]
-        if reasons:
-            yield case.against(
-                claim,
-                f"{claim.address} is needed by Linux on {case.machine.name}",
-                f"it {' and '.join(reasons)}",
-                "leave it to Linux and give another function",
-            )
-
-
 def isolation_is_there(case: Case) -> Iterator[Finding]:
     """No IOMMU, or no interrupt remapping: said once, at the first function handed out."""
     iommu = case.machine.iommu
@@ -93,35 +93,8 @@ def isolation_is_there(case: Case) -> Iterator[Finding]:
         case.claims,
         key=lambda claim: case.draft.where("instances", claim.instance, claim.key).line,
     )
-    if not iommu.present:
-        yield case.against(
-            claim,
-            "no function can be handed out: there is no IOMMU",
-            "a device could read and write the memory of every other instance",
-            "enable VT-d or AMD-Vi (IOMMU) in the firmware setup and boot Linux with "
-            "intel_iommu=on (Intel) or amd_iommu=on (AMD)",
-        )
-    else:
-        yield case.against(
-            claim,
-            "no function can be handed out: interrupts are not remapped",
-            "a device could raise any interrupt, those of other instances too",
-            "enable interrupt remapping (x2APIC, VT-d) in the firmware setup; "
-            "remove intremap=off from the kernel command line",
-        )
-
-
-def every_function_is_in_a_group(case: Case) -> Iterator[Finding]:
-    if not case.machine.iommu.present:
-        return
-    for claim, function in case.endpoints():
-        if function.iommu_group is None:
-            yield case.against(
-                claim,
-                f"{claim.address} is in no IOMMU group",
-                "the IOMMU does not see what this function does to memory",
-                "give a function of another controller; see septum scan",
-            )
+    reason, remedy = NO_REMAPPING if iommu.present else NO_IOMMU
+    yield case.against(claim, "no function can be handed out", reason, remedy)
 
 
 def groups_stay_whole(case: Case) -> Iterator[Finding]:
@@ -130,12 +103,12 @@ def groups_stay_whole(case: Case) -> Iterator[Finding]:
         number = function.iommu_group
         if number is None or (claim.instance, number) in told:
             continue
+        if not divisibility(case.machine, function).possible:
+            continue  # told already, with a better reason
         others = [
             other
-            for other in case.machine.functions
-            if other.iommu_group == number
-            and not other.is_bridge
-            and claim.instance not in case.owners(other.address)
+            for other in companions(case.machine, function)
+            if claim.instance not in case.owners(other)
         ]
         if not others:
             continue
@@ -150,9 +123,9 @@ def groups_stay_whole(case: Case) -> Iterator[Finding]:
         )
 
 
-def _whose(case: Case, function: Function) -> str:
-    owners = case.owners(function.address)
-    return f"{function.address} of {', '.join(sorted(owners)) or 'Linux'}"
+def _whose(case: Case, address: PciAddress) -> str:
+    owners = case.owners(address)
+    return f"{address} of {', '.join(sorted(owners)) or 'Linux'}"
 
 
 def everything_can_be_reset(case: Case) -> Iterator[Finding]:

@@ -119,12 +119,18 @@ FAULTS = {
     "neither": ("{ share = [0] }", "{ }", 19, "neither", "share"),
     "no such function": ('"0000:01:00.0"', '"0000:01:00.1"', 11, "is not there", "01:00.0?"),
     "no such bus": ('"0000:02"', '"0000:09"', 20, "nothing to own", "septum scan"),
-    "bridge": ('"0000:01:00.0"', '"00:01.0"', 11, "is a bridge", 'buses = ["0000:01"]'),
-    "host need": ('"0000:01:00.0"', '"00:07.0"', 11, "needed by Linux", "the login from"),
-    "host need by bus": ('"0000:02"', '"0000:00"', 20, "00:06.0 is needed", "root file system"),
+    "bridge": ('"0000:01:00.0"', '"00:01.0"', 11, "a bridge goes along", "0000:01:00.0"),
+    "host need": ('"0000:01:00.0"', '"00:07.0"', 11, "cannot be given to blue", "the login from"),
+    "host need by bus": (
+        '"0000:02"',
+        '"0000:00"',
+        20,
+        "00:06.0 cannot be given",
+        "root file system",
+    ),
     "twice": ('    "00:04.0",', '    "00:04.0", "00:04.0",', 12, "given twice to blue", "once"),
     "two owners": ('"0000:02"', '"0000:01"', 20, "given to blue and to green", "functions of blue"),
-    "torn group": ('"0000:01:00.0"', '"00:1f.2"', 11, "group 8", "00:1f.3 of Linux"),
+    "torn group": ('"0000:01:00.0"', '"00:1f.2"', 11, "group 8", "00:1f.0 too"),
     "no reset": ('without_reset = ["00:04.0"]', "", 12, "cannot be reset", "without_reset ="),
     "reset not owned": ('["00:04.0"]', '["00:04.0", "00:05.0"]', 14, "not given to blue", "add it"),
     "beyond": ('"768M"', '"9G"', 8, "memory up to blue is 9216 MiB", "lab has 3968 MiB"),
@@ -208,9 +214,9 @@ def test_missing_kernels_are_named_and_captures_leave_them_out(
 def test_no_isolation_no_table(refused: Refused, check: Check) -> None:
     groups = a_machine().iommu.groups
     absent = one(refused(SOUND, machine=a_machine(iommu=Iommu(False, False, ()))))
-    assert "there is no IOMMU" in absent.what and "intel_iommu=on" in absent.remedy
+    assert "IOMMU is absent" in absent.because and "intel_iommu=on" in absent.remedy
     unmapped = one(refused(SOUND, machine=a_machine(iommu=Iommu(True, False, groups))))
-    assert "interrupts are not remapped" in unmapped.what
+    assert "interrupts are not remapped" in unmapped.because
 
 
 def test_a_function_without_a_group_is_refused(refused: Refused) -> None:
@@ -219,7 +225,7 @@ def test_a_function_without_a_group_is_refused(refused: Refused) -> None:
         for function in lab_functions()
     )
     finding = one(refused(SOUND, machine=a_machine(functions=functions)))
-    assert "02:00.0 is in no IOMMU group" in finding.what
+    assert "02:00.0 cannot be given" in finding.what and "no IOMMU group" in finding.because
 
 
 def test_bridges_do_not_tear_a_group(check: Check) -> None:
@@ -240,6 +246,18 @@ def test_a_group_between_two_instances_is_torn_in_both(refused: Refused) -> None
     findings = refused(SOUND, machine=a_machine(functions=functions))
     assert [finding.where.line for finding in findings] == [11, 20]
     assert "of green" in findings[0].because and "of blue" in findings[1].because
+
+
+def test_half_a_group_is_refused_and_the_whole_is_not(refused: Refused, check: Check) -> None:
+    functions = tuple(
+        function._replace(iommu_group=9) if str(function.address) == "0000:00:05.0" else function
+        for function in lab_functions()
+    )
+    machine = a_machine(functions=functions)
+    finding = one(refused(SOUND, machine=machine))
+    assert "00:05.0 of Linux" in finding.because and finding.where.line == 11
+    whole = SOUND.replace('"00:04.0"', '"00:04.0", "00:05.0"')
+    assert len(check(whole, machine=machine).partitions[0].functions) == 3
 
 
 def test_offline_processors_and_owning_all_of_them(refused: Refused) -> None:

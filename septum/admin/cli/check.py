@@ -1,0 +1,116 @@
+"""septum check: is a partition table sound on this machine, or on a captured one?"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from septum.admin.cli import world as surroundings
+from septum.admin.cli.listing import in_json, table
+from septum.machine.model import Machine
+from septum.partitions.findings import UnsoundTable
+from septum.partitions.model import Partition, PartitionTable
+from septum.partitions.table import checked
+from septum.units import PciAddress, size_text
+
+HELP = "say whether a partition table is sound: what is owned by whom, or all that is wrong"
+INSTANCES = ("instance", "memory", "processors", "kernel")
+FUNCTIONS = ("function", "owner", "linux_driver", "used_by")
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """The command's own arguments."""
+    parser.add_argument("table", metavar="TABLE", help="the partition table's file")
+    parser.add_argument(
+        "--machine", metavar="CAPTURE", help="check for a captured machine instead of this one"
+    )
+    parser.add_argument("--json", action="store_true", help="print the answer as JSON")
+
+
+def run(options: Namespace) -> int:
+    """0 when the table is sound, 1 when it is not; MachineProblem for an unreadable machine."""
+    from septum.admin.cli.scan import read
+
+    machine, _ = read(options.machine, None)
+    # A capture has no files of the machine's disks: kernels cannot be looked for.
+    files_exist = None if options.machine else surroundings.is_readable
+    try:
+        sound = checked(options.table, machine, files_exist=files_exist)
+    except UnsoundTable as refused:
+        print(refused_json(refused) if options.json else refused)
+        return 1
+    if options.json:
+        print(sound_json(sound, machine, files_exist is not None))
+        return 0
+    print("\n".join(summary(sound, machine)))
+    if files_exist is None:
+        print(f"\nnot checked: kernel and initrd files, because {machine.name} is a capture")
+    return 0
+
+
+def summary(sound: PartitionTable, machine: Machine) -> list[str]:
+    """The lines for people: who owns what."""
+    count = len(sound.partitions)
+    lines = [f"sound: {count} instance{'s' * (count != 1)} on {machine.name}", ""]
+    lines.append(table([_instance(one) for one in sound.partitions], INSTANCES))
+    owned = [
+        _function(machine, one, address) for one in sound.partitions for address in one.functions
+    ]
+    if owned:
+        lines += ["", table(owned, FUNCTIONS)]
+    return lines
+
+
+def _instance(partition: Partition) -> dict[str, object]:
+    memory, processors = partition.memory, partition.processors
+    numbers = ",".join(str(number) for number in processors.numbers)
+    how = "own" if processors.own else f"share, weight {processors.weight}"
+    lent = f" and {size_text(memory.float)} to lend" if memory.float else ""
+    return {
+        "instance": partition.name,
+        "memory": size_text(memory.base) + lent,
+        "processors": f"{numbers} ({how})",
+        "kernel": partition.kernel,
+    }
+
+
+def _function(machine: Machine, owner: Partition, address: PciAddress) -> dict[str, object]:
+    function = machine.function(address)
+    return {
+        "function": str(address),
+        "owner": owner.name,
+        "linux_driver": function.driver if function else None,
+        "used_by": function.consumers if function else None,
+    }
+
+
+def sound_json(sound: PartitionTable, machine: Machine, files_checked: bool) -> str:
+    """The answer for programs, when the table is sound."""
+    import json
+
+    answer = {
+        "sound": True,
+        "table": sound.path,
+        "machine": machine.name,
+        "files_checked": files_checked,
+        "platform": sound.platform,
+        "instances": in_json(sound.partitions),
+    }
+    return json.dumps(answer, indent=2)
+
+
+def refused_json(refused: UnsoundTable) -> str:
+    """The answer for programs, when it is not."""
+    import json
+
+    findings = [
+        {
+            "file": finding.where.file,
+            "line": finding.where.line,
+            "key": finding.where.key,
+            "what": finding.what,
+            "because": finding.because,
+            "remedy": finding.remedy,
+        }
+        for finding in refused.findings
+    ]
+    return json.dumps({"sound": False, "table": refused.path, "findings": findings}, indent=2)

@@ -1,0 +1,101 @@
+"""Does `septum check` say who owns what, or all that is wrong, to people and to programs?"""
+
+from __future__ import annotations
+
+import json
+import re
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+import pytest
+
+from septum.admin.cli import check, scan
+from septum.machine.model import Machine
+from septum.partitions.table import checked
+from tests.machines import a_machine, address, lab_functions
+
+TABLE = """\
+[instances.blue]
+kernel = "vmlinuz"
+memory = { base = "64M", float = "32M" }
+processors = { own = [1] }
+functions = ["01:00.0"]
+[instances.green]
+kernel = "vmlinuz"
+memory = "64M"
+processors = { share = [0] }
+"""
+EXAMPLE = Path(__file__).parents[3] / "examples/two-systems.toml"
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    def read(captured: str | None, keep: str | None) -> tuple[Machine, tuple[str, ...]]:
+        return a_machine(name=captured or "here"), ()
+
+    monkeypatch.setattr(scan, "read", read)
+    (tmp_path / "vmlinuz").write_bytes(b"")
+    path = tmp_path / "table.toml"
+    path.write_text(TABLE)
+    return path
+
+
+def options(*words: str) -> Namespace:
+    parser = ArgumentParser()
+    check.arguments(parser)
+    return parser.parse_args(words)
+
+
+def test_a_sound_table_is_listed(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check.run(options(str(table))) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("sound: 2 instances on here\n")
+    assert re.search(r"^blue +64M and 32M to lend +1 \(own\) ", text, re.M)
+    assert re.search(r"^0000:01:00\.0 +blue +e1000e +net:enp1s0$", text, re.M)
+    assert "not checked" not in text
+
+
+def test_a_capture_leaves_files_unchecked(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (table.parent / "vmlinuz").unlink()
+    assert check.run(options(str(table), "--machine", "lab.tar.xz")) == 0
+    assert "not checked: kernel and initrd files" in capsys.readouterr().out
+    assert check.run(options(str(table))) == 1
+    assert "table.toml:2: instances.blue.kernel" in capsys.readouterr().out
+
+
+def test_for_programs(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check.run(options(str(table), "--json")) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["sound"] is True and answer["files_checked"] is True
+    assert answer["instances"][0]["functions"] == ["0000:01:00.0"]
+    table.write_text(TABLE.replace("[0]", "[7]"))
+    assert check.run(options(str(table), "--json")) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["sound"] is False
+    assert [finding["line"] for finding in answer["findings"]] == [9]
+    assert set(answer["findings"][0]) == {"file", "line", "key", "what", "because", "remedy"}
+
+
+def the_lab() -> Machine:
+    """The demo's computer: as the builder's, but SCSI at 3 and 4, and what Linux needs before."""
+    moves = {"00:04.0": "00:03.0", "00:05.0": "00:04.0", "00:01.0": "00:05.0"}
+    moves |= {"00:02.0": "00:06.0", "00:06.0": "00:02.0", "00:07.0": "00:01.0"}
+    places = {address(old): address(new) for old, new in moves.items()}
+    functions = [
+        function._replace(
+            address=places.get(function.address, function.address),
+            parent=places.get(function.parent) if function.parent else None,
+        )
+        for function in lab_functions()
+    ]
+    needs = [need._replace(address=places[need.address]) for need in a_machine().host_needs]
+    return a_machine(functions=tuple(sorted(functions)), host_needs=tuple(needs))
+
+
+def test_the_example_is_sound_on_the_lab_computer() -> None:
+    sound = checked(str(EXAMPLE), the_lab(), files_exist=None)
+    owned = {one.name: [str(function) for function in one.functions] for one in sound.partitions}
+    assert owned == {
+        "blue": ["0000:00:03.0", "0000:01:00.0"],
+        "green": ["0000:00:04.0", "0000:02:00.0"],
+    }
