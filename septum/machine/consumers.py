@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from septum.machine.files import HostFiles
 from septum.machine.pci import on_the_way
 from septum.units import PciAddress
@@ -14,6 +16,8 @@ _CLASSES = (
     ("screen", "drm", "card"),
     ("sound", "sound", "card"),
 )
+# One path to an NVMe namespace of several: hidden, the namespace's own name is "nvme0n1".
+_PATH = re.compile(r"nvme\d+c\d+n\d+")
 _MOST_LAYERS = 8  # a partition in a volume in a mirror in ... and so on
 
 
@@ -27,6 +31,8 @@ def consumers(files: HostFiles) -> dict[PciAddress, tuple[str, ...]]:
                 continue
             if kind == "tty" and name[3:].isdecimal():
                 continue  # the screen's own terminals: no function of theirs
+            if kind == "block" and _PATH.fullmatch(name):
+                continue
             link = files.read_link(f"/sys/class/{folder}/{name}")
             if kind == "block" and link.split("/")[-2:-1] and link.split("/")[-2] in names:
                 continue  # a partition: its disk is listed

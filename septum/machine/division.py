@@ -154,7 +154,8 @@ def _group_is_free(machine: Machine, function: Function) -> Refusal | None:
             return Refusal(
                 f"IOMMU group {function.iommu_group} holds {address} too, which stays: "
                 f"{stays.because}",
-                "move the card to another slot, where it has a group of its own",
+                "move a card to another slot, where it has a group of its own; "
+                "what is built into the board cannot leave its group",
             )
     return None
 

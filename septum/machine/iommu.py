@@ -36,12 +36,12 @@ def _group(files: HostFiles, number: int) -> IommuGroup:
     reserved, direct = [], []
     for line in files.read_text(f"{_GROUPS}/{number}/reserved_regions", "").splitlines():
         words = line.split()
-        if len(words) != 3:
+        # A "direct-relaxable" one may be given up: VFIO does not count it either.
+        if len(words) != 3 or words[2] == "direct-relaxable":
             continue
         low, high = whole(words[0], -1, 0), whole(words[1], -1, 0)
         if 0 <= low <= high:
             reserved.append(Span(low, high - low + 1))
-            # "direct-relaxable" ones may be given up: VFIO does not refuse the device.
             if words[2] == "direct":
                 direct.append(reserved[-1])
     return IommuGroup(number, tuple(sorted(functions)), tuple(reserved), tuple(direct))
