@@ -147,7 +147,7 @@ class Rsdp(CStruct):
     length: u32 = 36
     xsdt: u64
     extended_checksum: u8 = 0
-    reserved: object
+    reserved: object = None
 
 
 @layout(size=12, pack=1)
@@ -271,9 +271,9 @@ class Facs(CStruct):
     flags: u32 = 0
     x_waking_vector: u64 = 0
     version: u8 = Revision.FACS
-    reserved: object
+    reserved: object = None
     ospm_flags: u32 = 0
-    reserved_2: object
+    reserved_2: object = None
 
 
 # ---- MADT. ACPI 5.2.12
