@@ -91,6 +91,11 @@ MASKED = (
     *("modprobe@drm.service", "modprobe@efi_pstore.service", "systemd-sysctl.service"),
     *("sys-kernel-debug.mount", "sys-kernel-tracing.mount", "systemd-remount-fs.service"),
 )
+GENERATORS = (
+    *("systemd-bless-boot", "systemd-cryptsetup", "systemd-debug", "systemd-gpt-auto"),
+    *("systemd-hibernate-resume", "systemd-integritysetup", "systemd-rc-local"),
+    *("systemd-system-update", "systemd-sysv", "systemd-veritysetup"),
+)
 NETWORKD = (
     "multi-user.target.wants/systemd-networkd.service",
     "sockets.target.wants/systemd-networkd.socket",
@@ -113,12 +118,13 @@ HOST_DISK = Disk(
         Placed("etc/hostname", text="lab\n"),
         Placed("etc/fstab", "host-fstab"),
         Placed("etc/resolv.conf"),
-        Placed("etc/systemd/network/10-host.network", "host-network"),
+        Placed("etc/systemd/system/ssh.service.d/ready.conf", "host-ssh-ready"),
+        Placed("opt/septum/.keep"),
         Placed("etc/ssh/sshd_config.d/septum.conf", "host-sshd"),
         Placed("etc/modprobe.d/septum-lab.conf", "host-modprobe"),
         Placed("usr/local/bin/septum", link_to="/opt/septum/bin/septum"),
     ),
-    NETWORKD,
+    (),
     (*MASKED, "serial-getty@ttyS0.service", "systemd-modules-load.service"),
 )
 # The Ethernet driver comes this early so that its card is there when the network is set up
@@ -227,7 +233,7 @@ def disk(
         (item, (FILES / item.source).read_bytes() if item.source else b"") for item in recipe.placed
     )
     host_init = (FILES / "host-init").read_bytes()
-    known = (recipe, tree_folder.name, contents, host_init, str(guests))
+    known = (recipe, GENERATORS, tree_folder.name, contents, host_init, str(guests))
 
     def make(folder: Path) -> None:
         root = folder / "root"
@@ -241,7 +247,7 @@ def disk(
         initrd = folder / f"{recipe.name}.initrd"
         if recipe.name == "host":
             entries = [cpio.file("init", host_init, 0o755), *busybox(root), cpio.folder("root")]
-            entries += [cpio.folder("dev"), cpio.folder("proc")]
+            entries += [cpio.folder(name) for name in ("dev", "proc", "sys")]
             initrd.write_bytes(cpio.packed([*entries, *module_entries(root, HOST_INITRD_MODULES)]))
             public = (root / "etc/ssh/ssh_host_ed25519_key.pub").read_text().split()
             (folder / "known_hosts").write_text(f"septum-lab {public[0]} {public[1]}\n")
@@ -269,6 +275,8 @@ def apply(recipe: Disk, root: Path) -> None:
         symlink(units / name, f"/lib/systemd/system/{name.rpartition('/')[2]}")
     for name in recipe.masked:
         symlink(units / name, "/dev/null")
+    for name in GENERATORS:
+        symlink(root / f"etc/systemd/system-generators/{name}-generator", "/dev/null")
     symlink(units / "default.target", "/lib/systemd/system/multi-user.target")
 
 
