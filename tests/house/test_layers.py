@@ -1,0 +1,113 @@
+"""Do imports point down the picture, and do effects happen only where they may?
+
+The picture is the one of ARCHITECTURE.md. Every import counts: inside functions and under
+TYPE_CHECKING too, because a layer that must not know another must not name its types either.
+"""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from tests.house.source import ROOT, imported, modules
+
+PICTURE = """
+lab                    admin
+supervisor             instance
+host                   engine
+shared
+discovery              translation
+memory                 interrupts
+partitions
+machine
+layouts   state   settings   messages
+errors    units
+"""
+LINES = [line.split() for line in PICTURE.strip().splitlines()]
+HEIGHT = {name: -at for at, line in enumerate(LINES) for name in line}
+
+# An effect, and the layers it may come from. Whoever needs it elsewhere asks one of these.
+ADDRESSES = {
+    "ctypes": {"layouts", "host", "engine"},
+    "fcntl": {"layouts", "host", "engine", "supervisor", "lab"},  # the last two: file locks
+    "mmap": {"layouts", "host", "engine"},
+    "threading": {"engine", "instance", "lab"},
+    "_thread": set(),
+    "multiprocessing": set(),
+    "subprocess": {"supervisor", "lab", "host"},
+}
+# (module, what): why this one may. The list is meant to shrink.
+EXCEPTIONS: dict[tuple[str, str], str] = {
+    ("septum.supervisor.child", "_thread"): "a lock: an instance's threads report over one socket",
+}
+
+
+def test_every_folder_has_its_line() -> None:
+    here = {module.layer for module in modules()} - {"", "__main__"}
+    assert here <= set(HEIGHT), f"not in the picture: {sorted(here - set(HEIGHT))}"
+
+
+def test_imports_point_down() -> None:
+    wrong = [
+        f"{module.path}:{line} imports {name}"
+        for module in modules()
+        for name, line in imported(module)
+        if name.startswith("septum.") and not _is_below(module.layer, name.split(".")[1])
+        if (module.name, ".".join(name.split(".")[:2])) not in EXCEPTIONS
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def _is_below(upper: str, lower: str) -> bool:
+    if upper == lower or lower not in HEIGHT:
+        return True  # septum.__version__ and the like
+    return upper in HEIGHT and HEIGHT[lower] < HEIGHT[upper]
+
+
+@pytest.mark.parametrize("effect", ADDRESSES)
+def test_effects_have_addresses(effect: str) -> None:
+    wrong = [
+        f"{module.path}:{line} imports {effect}"
+        for module in modules()
+        for name, line in imported(module)
+        if name.split(".")[0] == effect and module.layer not in ADDRESSES[effect]
+        if (module.name, effect) not in EXCEPTIONS
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_kernel_is_asked_where_it_may_be() -> None:
+    wrong = [
+        f"{module.path}:{node.lineno}"
+        for module in modules()
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Attribute)
+        and node.attr == "ioctl"
+        and module.layer not in ADDRESSES["ctypes"]
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_exceptions_are_needed() -> None:
+    used = {
+        (module.name, part)
+        for module in modules()
+        for name, _ in imported(module)
+        for part in (name.split(".")[0], ".".join(name.split(".")[:2]))
+    }
+    assert not set(EXCEPTIONS) - used
+
+
+def test_the_picture_is_architecture_s() -> None:
+    page = ROOT / "ARCHITECTURE.md"
+    if not page.exists():
+        pytest.skip("ARCHITECTURE.md is not written yet")
+    text = [line.split() for line in page.read_text().splitlines()]
+    assert all(line in text for line in LINES), "the picture and this list differ"
+
+
+def test_the_rule_would_notice() -> None:
+    assert not _is_below("machine", "engine")
+    assert not _is_below("host", "engine")
+    assert _is_below("instance", "host")
