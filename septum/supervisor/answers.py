@@ -11,7 +11,7 @@ from septum.host.channel import Channel
 from septum.machine.model import Machine
 from septum.messages import Message, record
 from septum.partitions.model import Partition
-from septum.supervisor.conflicts import refuse_conflicts
+from septum.supervisor.conflicts import refuse_conflicts, runs_alone, runs_already
 from septum.supervisor.instances import Instance
 from septum.supervisor.requests import GONE, STARTED, Request
 
@@ -28,6 +28,9 @@ def up(supervisor: Supervisor, channel: Channel, message: Message) -> None:
     active = [one.partition for one in supervisor.instances.values() if one.is_active]
     refuse_conflicts(wanted, active)
     names = tuple(partition.name for partition in wanted)
+    for name in names:
+        if runs_alone(supervisor.world.directory, name):
+            raise runs_already(name)
     supervisor.requests.append(Request(channel, names, STARTED))
     for partition in wanted:
         supervisor.instances[partition.name] = Instance(partition, machine)

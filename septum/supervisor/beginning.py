@@ -16,9 +16,8 @@ from septum.host import cgroups, processes
 from septum.host.channel import Conversation, connect, listen
 from septum.host.journal import Journal
 from septum.host.processes import Process
+from septum.supervisor.conflicts import runs_alone
 from septum.supervisor.world import World
-
-ORPHAN_SECONDS = 20.0  # an instance whose supervisor died gets this long to clean up
 
 
 @contextmanager
@@ -70,17 +69,17 @@ def clean_up(world: World) -> list[str]:
 def recover(world: World) -> list[str]:
     """With the lock held and no supervisor: end orphans, restore claims, remove files."""
     said = []
-    names = [name for name in world.directory.instances() if not runs_alone(world, name)]
+    names = [one for one in world.directory.instances() if not runs_alone(world.directory, one)]
     for name in names:
         process = processes.read_process(world.directory.process_of(name))
         if process is not None and process.is_alive:
-            if not wait_for_end(process, ORPHAN_SECONDS):
+            if not wait_for_end(process, world.patience):
                 processes.tell(process, signal.SIGKILL)
-                wait_for_end(process, ORPHAN_SECONDS)
+                wait_for_end(process, world.patience)
             said.append(f"{name}: ended, its supervisor had died")
         elif process is not None:
             said.append(f"{name}: had died")
-    said += world.restore(Journal(world.directory.claims))
+    said += [f"{a}: given back to Linux" for a in world.restore(Journal(world.directory.claims))]
     for name in names:
         cgroups.ControlGroup(name, weight=1, processors=(), root=world.groups).remove()
         world.directory.remove_instance(name)
@@ -88,12 +87,6 @@ def recover(world: World) -> list[str]:
         if os.path.exists(path):
             os.unlink(path)
     return said
-
-
-def runs_alone(world: World, name: str) -> bool:
-    """True when an instance lives in the foreground of some terminal."""
-    process = processes.read_process(world.directory.alone_of(name))
-    return process is not None and process.is_alive
 
 
 def wait_for_end(process: Process, seconds: float) -> bool:
@@ -147,6 +140,7 @@ def become_supervisor(world: World, listener: socket.socket) -> int:
         supervisor = Supervisor(world, listener)
         supervisor.listen_to_signals()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
+        world.warm_up()
         gc.collect()
         # Collecting would touch, and so copy, every page the instances share with this process.
         gc.freeze()

@@ -1,4 +1,4 @@
-"""May these instances start beside those that run? Decides; touches nothing.
+"""May these instances start beside those that run? Changes nothing.
 
 The rules inside one table are partitions'; these hold between tables.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from septum.errors import TableProblem
+from septum.host import processes
+from septum.host.runtime import RunDirectory
 from septum.partitions.model import Partition
 
 
@@ -21,6 +23,12 @@ def refuse_conflicts(wanted: Iterable[Partition], active: Iterable[Partition]) -
             refuse_shared_function(partition, holder)
             refuse_shared_processor(partition, holder)
         holders.append(partition)
+
+
+def runs_alone(directory: RunDirectory, name: str) -> bool:
+    """True when an instance lives in the foreground of some terminal (septum run)."""
+    process = processes.read_process(directory.alone_of(name))
+    return process is not None and process.is_alive
 
 
 def runs_already(name: str) -> TableProblem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 
 from septum.machine.model import Machine
 from septum.messages import Message
@@ -22,6 +23,7 @@ class Instance:
         self.running_since: float | None = None  # seconds, monotonic clock
         self.said: Ending | None = None  # by the instance itself, before its process ended
         self.ending: Ending | None = None
+        self.asked_to_stop: socket.socket | None = None
         self.last_resorts: list[tuple[float, signal.Signals]] = []  # when, monotonic; what
 
     @property

@@ -147,6 +147,9 @@ class Supervisor:
         silent = reap(child)
         instance.ending = instance.said or silent
         instance.child = None
+        if instance.asked_to_stop is not None:
+            instance.asked_to_stop.close()
+            instance.asked_to_stop = None
         self.give_back(instance, child.group)
         was = instance.state
         instance.move(after(instance.ending), time.monotonic())
@@ -169,8 +172,9 @@ class Supervisor:
     def give_back(self, instance: Instance, group: cgroups.ControlGroup | None) -> None:
         """What a process took and did not return itself."""
         try:
-            for line in self.world.restore(Journal(self.world.directory.claims)):
-                self.announce(instance, {"event": "stage", "text": line})
+            for address in self.world.restore(Journal(self.world.directory.claims)):
+                text = f"{address}: given back to Linux"
+                self.announce(instance, {"event": "stage", "text": text})
             if group is not None:
                 group.remove()
             self.world.directory.remove_instance(instance.name)
@@ -248,12 +252,12 @@ class Supervisor:
             return False
         if stream is None:
             return False
-        with stream:
-            stream.setblocking(False)
-            try:
-                stream.send(encode({"ask": "stop"}))
-            except OSError:
-                return False
+        stream.setblocking(False)
+        instance.asked_to_stop = stream  # open until it has ended: it may answer
+        try:
+            stream.send(encode({"ask": "stop"}))
+        except OSError:
+            return False
         return True
 
     def take_back(self, request: Request) -> None:
@@ -348,3 +352,5 @@ class Supervisor:
             if instance.child is not None:
                 os.close(instance.child.handle)
                 instance.child.reports.close()
+            if instance.asked_to_stop is not None:
+                instance.asked_to_stop.close()

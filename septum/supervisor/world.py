@@ -13,7 +13,7 @@ from septum.partitions.model import Partition
 
 Report = Callable[[str, Mapping[str, object]], None]
 Run = Callable[[Partition, Machine, RunDirectory, Report], tuple[str, str]]  # a state.Ending
-Restore = Callable[[Journal], list[str]]  # one line for each function that was put back
+Restore = Callable[[Journal], list[str]]  # addresses of the functions put back
 
 
 class World(NamedTuple):
@@ -22,4 +22,6 @@ class World(NamedTuple):
     directory: RunDirectory
     run: Run
     restore: Restore
+    warm_up: Callable[[], None]  # imports what run needs, before any process is forked for it
     groups: str = cgroups.DEFAULT_ROOT
+    patience: float = 20.0  # seconds an instance gets to clean up when its supervisor has died

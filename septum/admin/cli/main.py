@@ -2,7 +2,7 @@
 
 A start of an instance is measured from here, so nothing is imported before it is needed.
 A command's module has HELP, arguments(parser) and run(options) -> exit code. It may have
-plain(words), which answers the options of the simplest call without argparse, or None.
+without_argparse(words), which answers the options of its simplest call, or None.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def dispatch(words: list[str]) -> int:
             remedy="septum --help",
         )
     module = command_module(command)
-    plain = getattr(module, "plain", None)
-    options = plain(words[1:]) if plain is not None else None
+    shortcut = getattr(module, "without_argparse", None)
+    options = shortcut(words[1:]) if shortcut is not None else None
     if options is None:
         options = parsed(command, module, words[1:])
     code: int = module.run(options)

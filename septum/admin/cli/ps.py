@@ -27,7 +27,7 @@ def run(options: Namespace) -> int:
     elif rows:
         from septum.admin.cli.listing import table
 
-        print(table([readable(row) for row in rows], COLUMNS).rstrip("\n"))
+        print(table([readable(row) for row in rows], COLUMNS))
     else:
         print("no instances")
     return 0
@@ -51,18 +51,10 @@ def listed() -> list[Message]:
     return [] if answer is None else list(raise_error(answer)["rows"])
 
 
-def readable(row: Message) -> dict[str, str]:
+def readable(row: Message) -> Message:
     """A row as people read it."""
-    return {
-        "name": row["name"],
-        "state": row["state"],
-        "pid": str(row["pid"] or "-"),
-        "processors": ",".join(str(number) for number in row["processors"]),
-        "memory": size_text(row["memory"]),
-        "functions": ",".join(row["functions"]) or "-",
-        "uptime": "-" if row["uptime"] is None else span_text(row["uptime"]),
-        "ending": row["ending"] or "-",
-    }
+    uptime = None if row["uptime"] is None else span_text(row["uptime"])
+    return {**row, "memory": size_text(row["memory"]), "uptime": uptime}
 
 
 def span_text(seconds: float) -> str:

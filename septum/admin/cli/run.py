@@ -29,8 +29,8 @@ class Options(NamedTuple):
     verbose: bool = False
 
 
-def plain(words: list[str]) -> Options | None:
-    """The options of `run TABLE NAME`, without argparse; None for anything else."""
+def without_argparse(words: list[str]) -> Options | None:
+    """The options of `run TABLE NAME`, quickly; None for anything else."""
     is_verbose = words[:1] == ["-v"]
     rest = words[is_verbose:]
     if len(rest) != 2 or any(word.startswith("-") for word in rest):

@@ -54,16 +54,4 @@ def listing(rows: list[Message]) -> str:
     from septum.admin.cli.listing import table
 
     columns = tuple(dict.fromkeys(column for row in rows for column in row))
-    texts = [{column: cell(row.get(column)) for column in columns} for row in rows]
-    return table(texts, columns).rstrip("\n") if rows else ""
-
-
-def cell(value: object) -> str:
-    """A value as people read it."""
-    if value is None or value == "" or value == []:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return ",".join(cell(element) for element in value)
-    return str(value)
+    return table(rows, columns) if rows else ""

@@ -11,16 +11,29 @@ from septum.host.runtime import RunDirectory
 if TYPE_CHECKING:
     from septum.machine.model import Machine
     from septum.partitions.model import Partition, PartitionTable
-    from septum.supervisor.world import World
+    from septum.supervisor.world import Report, World
 
 
 def world() -> World:
     """What a supervisor needs to run real instances."""
     from septum.host.claim import restore_abandoned
-    from septum.instance import boot
     from septum.supervisor.world import World
 
-    return World(RunDirectory.from_environment(), boot.run, restore_abandoned)
+    return World(RunDirectory.from_environment(), run_instance, restore_abandoned, warm_up)
+
+
+def warm_up() -> None:
+    """Import what an instance's process needs, once for all that are forked afterwards."""
+    import septum.instance.boot  # noqa: F401
+
+
+def run_instance(
+    partition: Partition, machine: Machine, directory: RunDirectory, report: Report
+) -> tuple[str, str]:
+    """An instance's life in this very process; its ending."""
+    from septum.instance import boot
+
+    return boot.run(partition, machine, directory, report)
 
 
 def live_machine() -> Machine:

@@ -1,0 +1,145 @@
+"""septum with instances that are not: no KVM, no devices, everything else as it is.
+
+    python -m tests.supervisor.fakes up TABLE
+
+An instance does what its kernel command line says, word by word:
+    claim         write a journal entry for each function, as a claim would; never gives back
+    wait=FILE     report a stage, then wait until the file is there
+    fail          a Problem                 bug           an exception nobody expected
+    crash         SIGKILL itself            powered-off   end by itself, at once
+    deaf          ignore SIGTERM            reset=FILE    run, then reset once FILE is there
+At the end of the words it runs: its control socket answers, its console echoes, until "stop".
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping
+
+from septum.admin.cli import main, world
+from septum.errors import GuestProblem
+from septum.host import processes
+from septum.host.channel import listen
+from septum.host.journal import Entry, Journal
+from septum.host.runtime import RunDirectory
+from septum.machine.model import Machine
+from septum.messages import Lines, encode
+from septum.partitions.model import Partition
+from septum.state import Ending
+from septum.supervisor.world import Report, World
+from tests.machines import a_machine
+
+
+def instance(
+    partition: Partition, machine: Machine, directory: RunDirectory, report: Report
+) -> Ending:
+    """The life of a false instance."""
+    reset_at = ""
+    for word in partition.command_line.split():
+        verb, _, path = word.partition("=")
+        if verb == "claim":
+            for address in partition.functions:
+                report("stage", {"text": f"claiming {address}"})
+                holder = processes.this_process()
+                Journal(directory.claims).write(
+                    Entry(str(address), "e1000e", "", holder, partition.name)
+                )
+        elif verb == "wait":
+            report("stage", {"text": f"waiting for {os.path.basename(path)}"})
+            wait_for(path)
+        elif verb == "fail":
+            raise GuestProblem("no kernel", because="it is not one", remedy="name a kernel")
+        elif verb == "bug":
+            raise ZeroDivisionError("nobody thought of this")
+        elif verb == "crash":
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif verb == "deaf":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        elif verb == "powered-off":
+            report("state", {"state": "running"})
+            return Ending("powered off")
+        elif verb == "reset":
+            reset_at = path
+    return running(partition.name, directory, report, reset_at)
+
+
+def wait_for(path: str) -> None:
+    while not os.path.exists(path):
+        time.sleep(0.01)
+
+
+def running(name: str, directory: RunDirectory, report: Report, reset_at: str) -> Ending:
+    """Answer at both sockets until told to stop, or to reset."""
+    control, console = listen(directory.control_of(name)), listen(directory.console_of(name))
+    report("state", {"state": "running"})
+    attached: list[socket.socket] = []
+    while True:
+        ready, _, _ = select.select([control, console, *attached], [], [], 0.05)
+        if reset_at and os.path.exists(reset_at):
+            os.unlink(reset_at)
+            return Ending("reset")
+        for one in ready:
+            if one is console:
+                attached.append(console.accept()[0])
+                attached[-1].sendall(b"login: ")
+            elif one is not control:
+                data = one.recv(100)
+                if data:
+                    one.sendall(data.upper())
+                else:
+                    attached.remove(one)
+                    one.close()
+            elif answer_asker(control) == "stop":
+                return Ending("stopped")
+
+
+def answer_asker(control: socket.socket) -> str:
+    stream, _ = control.accept()
+    stream.setblocking(True)
+    with stream:
+        (question,) = Lines().feed(stream.recv(1000))
+        stream.sendall(encode(ANSWERS.get(question["ask"], {"rows": [question]})))
+        return str(question["ask"])
+
+
+ANSWERS: dict[str, Mapping[str, object]] = {
+    "interrupts": {"rows": [{"request": "MSI-X 0", "count": 12, "handled_by": "instance"}]},
+    "exits": {"error": {"what": "no exits yet", "because": "it is young", "remedy": "wait"}},
+    "probes": {"rows": []},
+    "stop": {"rows": []},
+}
+
+
+def restore(journal: Journal) -> list[str]:
+    """Gives nothing to Linux, but says and forgets what it would."""
+    given = [entry.address for entry in journal.abandoned()]
+    for address in given:
+        journal.remove(address)
+    return given
+
+
+def fake_world() -> World:
+    """False instances; control groups below SEPTUM_GROUPS."""
+    groups = os.environ["SEPTUM_GROUPS"]
+    patience = float(os.environ.get("SEPTUM_PATIENCE", "20"))
+    return World(RunDirectory.from_environment(), instance, restore, lambda: None, groups, patience)
+
+
+if __name__ == "__main__":
+    world.world = fake_world
+    world.live_machine = a_machine
+    held = os.environ.get("SEPTUM_HOLD", "")
+    if held:  # hold it up as it reads the machine
+
+        def slowly() -> Machine:
+            print("reading", flush=True)
+            wait_for(held)
+            return a_machine()
+
+        world.live_machine = slowly
+    sys.exit(main.main())
