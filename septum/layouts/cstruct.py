@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from typing import Annotated, TypeVar, dataclass_transform
+from typing import Annotated, Any, TypeVar, dataclass_transform
 
 u8 = Annotated[int, ctypes.c_uint8]
 u16 = Annotated[int, ctypes.c_uint16]
@@ -44,7 +44,7 @@ def layout(
     """
 
     def declare(cls: type[T]) -> type[T]:
-        fields: list[tuple[str, type]] = []
+        fields: list[tuple[str, Any]] = []
         for name, word in cls.__annotations__.items():
             if name in arrays:
                 element, count = arrays[name]
@@ -82,4 +82,4 @@ def _fill(cls: type[CStruct], values: dict[str, int]) -> None:
     def __init__(self: CStruct, *arguments: object, **given: object) -> None:
         plain(self, *arguments, **{**values, **given})
 
-    cls.__init__ = __init__  # type: ignore[method-assign]
+    cls.__init__ = __init__  # type: ignore[method-assign,assignment]

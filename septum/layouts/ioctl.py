@@ -1,4 +1,4 @@
-"""How is an ioctl written down here? As a named object, declared once and called like a function."""
+"""How is an ioctl written down here? As a named object, declared once, called like a function."""
 
 from __future__ import annotations
 

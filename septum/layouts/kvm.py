@@ -10,7 +10,7 @@ import ctypes
 import enum
 import errno
 
-from septum.layouts.cstruct import CStruct, layout, s32, u8, u16, u32, u64
+from septum.layouts.cstruct import CStruct, layout, u8, u16, u32, u64
 from septum.layouts.ioctl import Ioctl
 
 API_VERSION = 12
@@ -186,23 +186,23 @@ class DescriptorTable(CStruct):
 
     base: u64 = 0
     limit: u16 = 0
-    padding: object
+    padding: object = None
 
 
 @layout(size=312, interrupt_bitmap=(ctypes.c_uint64, 4))
 class SpecialRegisters(CStruct):
     """struct kvm_sregs."""
 
-    cs: Segment
-    ds: Segment
-    es: Segment
-    fs: Segment
-    gs: Segment
-    ss: Segment
-    tr: Segment
-    ldt: Segment
-    gdt: DescriptorTable
-    idt: DescriptorTable
+    cs: Segment = None  # type: ignore[assignment]
+    ds: Segment = None  # type: ignore[assignment]
+    es: Segment = None  # type: ignore[assignment]
+    fs: Segment = None  # type: ignore[assignment]
+    gs: Segment = None  # type: ignore[assignment]
+    ss: Segment = None  # type: ignore[assignment]
+    tr: Segment = None  # type: ignore[assignment]
+    ldt: Segment = None  # type: ignore[assignment]
+    gdt: DescriptorTable = None  # type: ignore[assignment]
+    idt: DescriptorTable = None  # type: ignore[assignment]
     cr0: u64 = 0
     cr2: u64 = 0
     cr3: u64 = 0
@@ -210,7 +210,7 @@ class SpecialRegisters(CStruct):
     cr8: u64 = 0
     efer: u64 = 0
     apic_base: u64 = 0
-    interrupt_bitmap: object
+    interrupt_bitmap: object = None
 
 
 @layout(size=40, padding=(ctypes.c_uint32, 3))
@@ -224,14 +224,14 @@ class CpuidEntry(CStruct):
     ebx: u32 = 0
     ecx: u32 = 0
     edx: u32 = 0
-    padding: object
+    padding: object = None
 
 
 @layout(size=1024, regs=(ctypes.c_uint32, 256))
 class LapicState(CStruct):
     """struct kvm_lapic_state: the register page, one register every 16 bytes."""
 
-    regs: object
+    regs: object = None
 
 
 @layout(size=64, pad=(ctypes.c_uint32, 15))
@@ -239,7 +239,7 @@ class PitConfig(CStruct):
     """struct kvm_pit_config."""
 
     flags: u32 = 0
-    pad: object
+    pad: object = None
 
 
 PIT_SPEAKER_DUMMY = 1  # KVM_PIT_SPEAKER_DUMMY: port 0x61 is answered inside KVM too
@@ -261,7 +261,7 @@ class Irqfd(CStruct):
     gsi: u32
     flags: u32 = 0
     resamplefd: u32 = 0
-    pad: object
+    pad: object = None
 
 
 IRQFD_DEASSIGN = 1 << 0
@@ -283,7 +283,7 @@ class IrqRoutingEntry(CStruct):
     word1: u32 = 0
     word2: u32 = 0
     word3: u32 = 0
-    pad: object
+    pad: object = None
 
 
 @layout(size=8)

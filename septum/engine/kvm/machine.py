@@ -1,0 +1,185 @@
+"""What is an empty virtual computer? Memory slots, an interrupt controller, processors."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+from collections.abc import Sequence
+
+from septum.errors import HostProblem, explained
+from septum.layouts import kvm
+from septum.layouts.ioctl import ioctl_or_errno
+from septum.layouts.kvm import KVM, Cpuid
+
+REMEDIES = {
+    2: "load it: modprobe kvm_intel (or kvm_amd), after switching VT-x or SVM on in the firmware",
+    13: "run as root, or join the group kvm",
+}
+
+
+class VirtualMachine:
+    """One KVM virtual machine with its interrupt controllers in the kernel; no memory yet.
+
+    A context manager: leaving it closes every descriptor, which ends the machine.
+    """
+
+    def __init__(self, device: str = kvm.DEVICE) -> None:
+        with explained(f"cannot open {device}", REMEDIES):
+            self._kvm = os.open(device, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            self.fd = KVM.CREATE_VM(self._kvm, 0)
+        except HostProblem:
+            os.close(self._kvm)
+            raise
+        self._processors: list[VirtualProcessor] = []
+        self.free_slots = list(range(KVM.CHECK_EXTENSION(self._kvm, kvm.Capability.NR_MEMSLOTS)))
+        self.free_slots.reverse()
+        KVM.SET_TSS_ADDR(self.fd, kvm.TSS_ADDRESS)
+        KVM.SET_IDENTITY_MAP_ADDR(self.fd, ctypes.c_uint64(kvm.IDENTITY_MAP_ADDRESS))
+        KVM.CREATE_IRQCHIP(self.fd)
+        KVM.CREATE_PIT2(self.fd, kvm.PitConfig(flags=kvm.PIT_SPEAKER_DUMMY))
+
+    def __enter__(self) -> VirtualMachine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for processor in self._processors:
+            processor.close()
+        os.close(self.fd)
+        os.close(self._kvm)
+
+    def map(self, guest: int, size: int, host: int) -> int:
+        """Let the guest reach `size` bytes of ours at `host` as its `guest`; the slot's number.
+
+        Safe while processors run, as is unmap(). HostProblem when it overlaps another slot.
+        """
+        slot = self.free_slots.pop()
+        try:
+            self._region(slot, guest, size, host)
+        except HostProblem:
+            self.free_slots.append(slot)
+            raise
+        return slot
+
+    def unmap(self, slot: int) -> None:
+        """Take a slot back; the next access to it leaves the guest as an MMIO exit."""
+        self._region(slot, 0, 0, 0)
+        self.free_slots.append(slot)
+
+    def _region(self, slot: int, guest: int, size: int, host: int) -> None:
+        KVM.SET_USER_MEMORY_REGION(
+            self.fd,
+            kvm.UserspaceMemoryRegion(
+                slot=slot, guest_phys_addr=guest, memory_size=size, userspace_addr=host
+            ),
+        )
+
+    def processor(self, number: int, count: int) -> VirtualProcessor:
+        """Create processor `number` (its APIC id) of `count`."""
+        created = VirtualProcessor(self._kvm, self.fd, number, count)
+        self._processors.append(created)
+        return created
+
+    def irq_line(self, gsi: int, level: int) -> None:
+        KVM.IRQ_LINE(self.fd, kvm.IrqLevel(irq=gsi, level=level))
+
+    def irqfd(self, event: int, gsi: int, *, resample: int | None = None) -> None:
+        """Raise `gsi` whenever eventfd `event` is signalled, without leaving the kernel.
+
+        With `resample` the line is level-triggered: that eventfd is signalled at end of interrupt.
+        """
+        request = kvm.Irqfd(fd=event, gsi=gsi)
+        if resample is not None:
+            request.flags = kvm.IRQFD_RESAMPLE
+            request.resamplefd = resample
+        KVM.IRQFD(self.fd, request)
+
+    def irqfd_off(self, event: int, gsi: int) -> None:
+        """Undo irqfd(): signals stay counted in the eventfd until it is connected again."""
+        KVM.IRQFD(self.fd, kvm.Irqfd(fd=event, gsi=gsi, flags=kvm.IRQFD_DEASSIGN))
+
+    def route(self, entries: Sequence[kvm.IrqRoutingEntry]) -> None:
+        """Replace the whole routing table (api.rst, 4.52)."""
+        header = kvm.IrqRoutingHeader(nr=len(entries))
+        text = bytes(header) + b"".join(bytes(entry) for entry in entries)
+        KVM.SET_GSI_ROUTING(self.fd, ctypes.create_string_buffer(text, len(text)))
+
+
+class VirtualProcessor:
+    """One virtual processor: its descriptor and the page KVM shares with us."""
+
+    def __init__(self, kvm_fd: int, vm_fd: int, number: int, count: int) -> None:
+        self.number = number
+        self.fd = KVM.CREATE_VCPU(vm_fd, number)
+        self.page = mmap.mmap(self.fd, KVM.GET_VCPU_MMAP_SIZE(kvm_fd))
+        self.run_area = memoryview(self.page)
+        self.header = kvm.RunHeader.from_buffer(self.page)
+        self.io = kvm.RunIo.from_buffer(self.page, kvm.RUN_UNION)
+        self.mmio = kvm.RunMmio.from_buffer(self.page, kvm.RUN_UNION)
+        self.internal = kvm.RunInternal.from_buffer(self.page, kvm.RUN_UNION)
+        self._identify(kvm_fd, number, count)
+        self._connect_legacy_interrupts()
+
+    def close(self) -> None:
+        os.close(self.fd)
+
+    def run(self) -> int:
+        """KVM_RUN: 0, or minus errno (EINTR when it was asked to stop)."""
+        return ioctl_or_errno(self.fd, KVM.RUN.request)
+
+    def registers(self) -> kvm.Registers:
+        registers = kvm.Registers()
+        KVM.GET_REGS(self.fd, registers)
+        return registers
+
+    def set_registers(self, registers: kvm.Registers) -> None:
+        KVM.SET_REGS(self.fd, registers)
+
+    def special_registers(self) -> kvm.SpecialRegisters:
+        special = kvm.SpecialRegisters()
+        KVM.GET_SREGS(self.fd, special)
+        return special
+
+    def set_special_registers(self, special: kvm.SpecialRegisters) -> None:
+        KVM.SET_SREGS(self.fd, special)
+
+    def _identify(self, kvm_fd: int, number: int, count: int) -> None:
+        entry_size = ctypes.sizeof(kvm.CpuidEntry)
+        table = bytearray(kvm.CPUID_HEADER + kvm.CPUID_ENTRIES * entry_size)
+        table[0:4] = kvm.CPUID_ENTRIES.to_bytes(4, "little")
+        buffer = (ctypes.c_char * len(table)).from_buffer(table)
+        KVM.GET_SUPPORTED_CPUID(kvm_fd, buffer)
+        entries = int.from_bytes(table[0:4], "little")
+        for index in range(entries):
+            at = kvm.CPUID_HEADER + index * entry_size
+            edit_cpuid(kvm.CpuidEntry.from_buffer(table, at), number, count)
+        KVM.SET_CPUID2(self.fd, buffer)
+
+    def _connect_legacy_interrupts(self) -> None:
+        # After reset KVM leaves LINT0 and LINT1 masked; firmware would set them so that the
+        # PIC and the NMI button reach the processor.
+        state = kvm.LapicState()
+        KVM.GET_LAPIC(self.fd, state)
+        registers: ctypes.Array[ctypes.c_uint32] = state.regs  # type: ignore[assignment]
+        registers[kvm.LAPIC_LVT0] = ctypes.c_uint32(kvm.LVT_EXTINT)
+        registers[kvm.LAPIC_LVT1] = ctypes.c_uint32(kvm.LVT_NMI)
+        KVM.SET_LAPIC(self.fd, state)
+
+
+def edit_cpuid(entry: kvm.CpuidEntry, number: int, count: int) -> None:
+    """Make one CPUID leaf tell of processor `number` of `count`, one core each, one package."""
+    if entry.function == Cpuid.FEATURES:
+        entry.ecx |= Cpuid.TSC_DEADLINE | Cpuid.HYPERVISOR
+        keep = (1 << Cpuid.LOGICAL_SHIFT) - 1
+        entry.ebx = entry.ebx & keep | count << Cpuid.LOGICAL_SHIFT | number << Cpuid.APIC_ID_SHIFT
+        entry.edx = entry.edx | Cpuid.HTT if count > 1 else entry.edx & ~Cpuid.HTT
+    elif entry.function in (Cpuid.TOPOLOGY, Cpuid.TOPOLOGY_V2):
+        # Level 0 threads (one a core), level 1 cores; EAX is the shift to the next level.
+        entry.edx = number
+        if entry.index == 0:
+            entry.eax, entry.ebx = 0, 1
+        elif entry.index == 1:
+            entry.eax, entry.ebx = (count - 1).bit_length(), count
+    elif entry.function == Cpuid.AMD_TOPOLOGY:
+        entry.eax = number

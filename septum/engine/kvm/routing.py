@@ -1,0 +1,44 @@
+"""How does the interrupt table reach KVM? As one routing table: pins first, then messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from septum.interrupts.routes import Message
+from septum.layouts import kvm
+
+
+def entries(messages: Iterable[Message]) -> list[kvm.IrqRoutingEntry]:
+    """The whole table. KVM_SET_GSI_ROUTING replaces everything, so the pins are always in it."""
+    return [*_PINS, *(_message(message) for message in messages)]
+
+
+def _pin(gsi: int, chip: int, pin: int) -> kvm.IrqRoutingEntry:
+    return kvm.IrqRoutingEntry(gsi=gsi, type=kvm.IRQ_ROUTING_IRQCHIP, word0=chip, word1=pin)
+
+
+def _pins() -> list[kvm.IrqRoutingEntry]:
+    # As boards are wired: GSI 0, the PIT, is pin 0 of the PIC and pin 2 of the IOAPIC, where the
+    # PIC's cascade has its pin. The MADT says so too (interrupt source override).
+    cascade = 2
+    half = kvm.PIC_PINS
+    master = [_pin(n, kvm.IRQCHIP_PIC_MASTER, n) for n in range(half) if n != cascade]
+    slave = [_pin(half + n, kvm.IRQCHIP_PIC_SLAVE, n) for n in range(half)]
+    ioapic = [_pin(0, kvm.IRQCHIP_IOAPIC, cascade)]
+    ioapic += [_pin(n, kvm.IRQCHIP_IOAPIC, n) for n in range(1, kvm.IOAPIC_PINS) if n != cascade]
+    return [*master, *slave, *ioapic]
+
+
+def _message(message: Message) -> kvm.IrqRoutingEntry:
+    return kvm.IrqRoutingEntry(
+        gsi=message.gsi,
+        type=kvm.IRQ_ROUTING_MSI,
+        word0=message.address & _LOW,
+        word1=message.address >> _HIGH_SHIFT,
+        word2=message.data,
+    )
+
+
+_HIGH_SHIFT = 32
+_LOW = (1 << _HIGH_SHIFT) - 1
+_PINS = _pins()

@@ -1,0 +1,164 @@
+"""How is a PCI function taken from its Linux driver, and given back?
+
+Linux, Documentation/ABI/testing/sysfs-bus-pci: driver_override names the one driver that may
+bind; drivers_probe lets the driver core choose again.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from septum.errors import HostProblem, explained
+from septum.host.journal import Entry, Journal
+from septum.host.processes import this_process
+
+VFIO_DRIVER = "vfio-pci"
+_REMEDIES = {
+    errno.EACCES: "run as root",
+    errno.EPERM: "run as root",
+    errno.EBUSY: "stop what uses it (ip link set down, umount)",
+    errno.ENOENT: "septum scan: is the function still there?",
+}
+_NOTHING = ("", "(null)")  # what sysfs shows when no override is set
+
+
+class Claim:
+    """One function in vfio-pci's hands for the length of a with block.
+
+    The journal's entry is written first, so that whatever happens somebody can restore it.
+    """
+
+    def __init__(self, address: str, journal: Journal, instance: str, root: str = "/") -> None:
+        self.address = address
+        self.journal = journal
+        self.instance = instance
+        self.root = root
+
+    def __enter__(self) -> Claim:
+        device = _device(self.root, self.address)
+        standing = self.journal.read(self.address)
+        if standing is not None and standing.holder.is_alive:
+            raise HostProblem(
+                f"cannot take {self.address} from Linux",
+                because=f"instance {standing.instance} holds it",
+                remedy=f"septum down {standing.instance}",
+            )
+        if standing is not None:
+            restore(standing, self.root)
+        _require_driver(self.root)
+        with explained(f"cannot take {self.address} from Linux", _REMEDIES):
+            override = _read(device, "driver_override")
+            entry = Entry(
+                self.address,
+                driver_of(self.address, self.root),
+                "" if override in _NOTHING else override,
+                this_process(),
+                self.instance,
+            )
+            self.journal.write(entry)
+            try:
+                _hand_to(self.root, self.address, VFIO_DRIVER)
+            except BaseException:
+                self._give_back(entry)
+                raise
+        if driver_of(self.address, self.root) != VFIO_DRIVER:
+            self._give_back(entry)
+            raise HostProblem(
+                f"cannot take {self.address} from Linux",
+                because=f"{VFIO_DRIVER} did not accept it",
+                remedy="see dmesg; is the IOMMU on? (septum doctor)",
+            )
+        self._entry = entry
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._give_back(self._entry)
+
+    def _give_back(self, entry: Entry) -> None:
+        restore(entry, self.root)
+        self.journal.remove(self.address)
+
+
+def driver_of(address: str, root: str = "/") -> str | None:
+    """The driver bound to a function now."""
+    try:
+        return os.path.basename(os.readlink(os.path.join(_device(root, address), "driver")))
+    except OSError:
+        return None
+
+
+def restore(entry: Entry, root: str = "/") -> None:
+    """Put a function back as the entry says it was; nothing when it is gone from the machine."""
+    device = _device(root, entry.address)
+    if not os.path.isdir(device):
+        return
+    with explained(f"cannot give {entry.address} back to Linux", _REMEDIES):
+        if entry.driver:
+            _hand_to(root, entry.address, entry.driver)
+            # A device whose override was set keeps it; else any driver may have it again.
+            _write(device, "driver_override", entry.driver_override + "\n")
+        else:
+            _unbind(device, entry.address)
+            _write(device, "driver_override", entry.driver_override + "\n")
+
+
+def restore_abandoned(journal: Journal, root: str = "/") -> list[str]:
+    """Give back what dead processes left; the addresses restored."""
+    restored = []
+    for entry in journal.abandoned():
+        restore(entry, root)
+        journal.remove(entry.address)
+        restored.append(entry.address)
+    return restored
+
+
+def _hand_to(root: str, address: str, driver: str) -> None:
+    device = _device(root, address)
+    if driver_of(address, root) == driver:
+        return
+    _write(device, "driver_override", driver + "\n")
+    _unbind(device, address)
+    _write(os.path.join(root, "sys/bus/pci"), "drivers_probe", address)
+
+
+def _unbind(device: str, address: str) -> None:
+    try:
+        _write(os.path.join(device, "driver"), "unbind", address)
+    except (FileNotFoundError, NotADirectoryError):
+        return  # no driver has it
+    except OSError as error:
+        if error.errno != errno.ENODEV:  # it was unbound in the meantime
+            raise
+
+
+def _require_driver(root: str) -> None:
+    if os.path.isdir(os.path.join(root, "sys/bus/pci/drivers", VFIO_DRIVER)):
+        return
+    import subprocess
+
+    try:
+        done = subprocess.run(["modprobe", VFIO_DRIVER], capture_output=True, text=True)
+        why = done.stderr.strip()
+    except OSError as error:
+        why = str(error)
+    if not os.path.isdir(os.path.join(root, "sys/bus/pci/drivers", VFIO_DRIVER)):
+        raise HostProblem(
+            f"Linux has no driver {VFIO_DRIVER}",
+            because=why or "modprobe did not bring it",
+            remedy="use a kernel built with CONFIG_VFIO_PCI (Debian's are)",
+        )
+
+
+def _device(root: str, address: str) -> str:
+    return os.path.join(root, "sys/bus/pci/devices", address)
+
+
+def _read(directory: str, name: str) -> str:
+    with open(os.path.join(directory, name), encoding="ascii") as file:
+        return file.read().strip()
+
+
+def _write(directory: str, name: str, text: str) -> None:
+    with open(os.path.join(directory, name), "w", encoding="ascii") as file:
+        file.write(text)

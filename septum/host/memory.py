@@ -1,0 +1,183 @@
+"""Where does an instance's memory come from? Huge pages when there are any, else plain ones.
+
+Linux, Documentation/admin-guide/mm/hugetlbpage.rst. The pool is enlarged by what is missing and
+made as small as it was when the instance ends; a file names who enlarged it by how much, so
+that this is also done for a process that died.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import mmap
+import os
+
+from septum.errors import HostProblem, explained
+from septum.host.processes import Process, this_process
+from septum.units import HUGE_PAGE, size_text
+
+POOL = "sys/kernel/mm/hugepages/hugepages-2048kB"
+_MARK = "hugepages-"
+_REMEDIES = {
+    errno.ENOMEM: "give the instances less memory, or free some: septum scan shows what there is",
+    errno.EACCES: "run as root",
+}
+
+
+class GuestMemory:
+    """Anonymous memory of `size` bytes (a multiple of 2 MiB) for the length of a with block.
+
+    `view` is the whole of it, `address` our own address of it, `huge` whether the pages are.
+    """
+
+    def __init__(self, size: int, journal: str, root: str = "/") -> None:
+        self.size = size
+        self.journal = journal
+        self.pool = os.path.join(root, POOL)
+        self.huge = False
+        self._added = 0
+
+    def __enter__(self) -> GuestMemory:
+        descriptor = self._huge()
+        if descriptor < 0:
+            with explained(f"cannot have {size_text(self.size)} of memory", _REMEDIES):
+                descriptor = os.memfd_create("guest", os.MFD_CLOEXEC)
+                os.ftruncate(descriptor, self.size)
+        try:
+            with explained(f"cannot have {size_text(self.size)} of memory", _REMEDIES):
+                self._map = mmap.mmap(descriptor, self.size)
+        except BaseException:
+            self._shrink()
+            raise
+        finally:
+            os.close(descriptor)
+        if not self.huge:
+            self._map.madvise(mmap.MADV_HUGEPAGE)
+        self.view = memoryview(self._map)
+        self.address = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.view.release()
+        del self._map  # ctypes' export of it goes with it; close() would refuse
+        self._shrink()
+
+    def _huge(self) -> int:
+        """A descriptor of huge pages, or -1 when the machine has not enough."""
+        if not os.path.isdir(self.pool):
+            return -1
+        needed = self.size // HUGE_PAGE
+        with _Locked(self.journal):
+            total, free = _number(self.pool, "nr_hugepages"), _number(self.pool, "free_hugepages")
+            reserved = _number(self.pool, "resv_hugepages")
+            missing = max(0, needed - (free - reserved))
+            if missing:
+                self._mark(missing)
+                try:
+                    _set_pool(self.pool, total + missing)
+                except OSError:
+                    self._unmark()
+                    return -1
+                got = _number(self.pool, "nr_hugepages") - total
+                self._added = got
+                self._mark(got)
+                if got < missing:
+                    _set_pool(self.pool, total)
+                    self._unmark()
+                    return -1
+            descriptor = os.memfd_create("guest", os.MFD_CLOEXEC | os.MFD_HUGETLB)
+            try:
+                # Reserves the pages: what follows cannot run out of them.
+                os.ftruncate(descriptor, self.size)
+                os.posix_fallocate(descriptor, 0, self.size)
+            except OSError:
+                os.close(descriptor)
+                return -1
+        self.huge = True
+        return descriptor
+
+    def _shrink(self) -> None:
+        if self._added:
+            with _Locked(self.journal):
+                _set_pool(self.pool, max(0, _number(self.pool, "nr_hugepages") - self._added))
+                self._unmark()
+
+    def _mark(self, pages: int) -> None:
+        me = this_process()
+        os.makedirs(self.journal, exist_ok=True)
+        path = os.path.join(self.journal, f"{_MARK}{me.number}-{me.started}")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(f"{pages}\n")
+
+    def _unmark(self) -> None:
+        me = this_process()
+        self._added = 0
+        os.unlink(os.path.join(self.journal, f"{_MARK}{me.number}-{me.started}"))
+
+
+def restore_abandoned(journal: str, root: str = "/") -> int:
+    """Give back huge pages that dead processes had added to the pool; how many."""
+    restored = 0
+    pool = os.path.join(root, POOL)
+    try:
+        names = [name for name in os.listdir(journal) if name.startswith(_MARK)]
+    except FileNotFoundError:
+        return 0
+    if not names:
+        return 0
+    with _Locked(journal):
+        for name in names:
+            number, started = (int(word) for word in name.removeprefix(_MARK).split("-"))
+            if Process(number, started).is_alive:
+                continue
+            path = os.path.join(journal, name)
+            with open(path, encoding="ascii") as file:
+                pages = int(file.read().strip() or 0)
+            _set_pool(pool, max(0, _number(pool, "nr_hugepages") - pages))
+            os.unlink(path)
+            restored += pages
+    return restored
+
+
+class _Locked:
+    """One process at a time changes the pool."""
+
+    def __init__(self, journal: str) -> None:
+        self.journal = journal
+
+    def __enter__(self) -> None:
+        os.makedirs(self.journal, exist_ok=True)
+        path = os.path.join(self.journal, "hugepages.lock")
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._file)
+
+
+def _number(pool: str, name: str) -> int:
+    with open(os.path.join(pool, name), encoding="ascii") as file:
+        return int(file.read())
+
+
+def _set_pool(pool: str, pages: int) -> None:
+    with open(os.path.join(pool, "nr_hugepages"), "w", encoding="ascii") as file:
+        file.write(str(pages))
+
+
+def require_locked_memory(size: int) -> None:
+    """HostProblem when this process may not lock that much (VFIO pins all of it)."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    if soft == resource.RLIM_INFINITY or soft >= size or os.geteuid() == 0:
+        return
+    if hard == resource.RLIM_INFINITY or hard >= size:
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (size, hard))
+        return
+    raise HostProblem(
+        f"may not lock {size_text(size)} of memory",
+        because=f"the limit is {size_text(hard)}; devices need an instance's memory to stay put",
+        remedy="ulimit -l unlimited, or run as root",
+    )

@@ -1,0 +1,231 @@
+"""What does a running instance say when it is asked? The rows of septum show, and stop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+
+from septum.discovery.view import View
+from septum.errors import Problem
+from septum.host.memory import GuestMemory
+from septum.instance.address_space import AddressSpace
+from septum.instance.buses import Buses
+from septum.instance.console import Console
+from septum.instance.link import Answer
+from septum.instance.owned import OwnedFunction
+from septum.instance.processors import Processors
+from septum.interrupts.table import VMM, Interrupt, counts, message_handler
+from septum.layouts import vfio
+from septum.machine.model import Machine
+from septum.memory.layout import Slice
+from septum.messages import Message
+from septum.partitions.model import Partition
+from septum.translation.leases import Lease
+from septum.units import PciAddress
+
+_KINDS = {vfio.PCI_INTX_IRQ: "INTx", vfio.PCI_MSI_IRQ: "MSI", vfio.PCI_MSIX_IRQ: "MSI-X"}
+_LINES = "?ABCD"
+
+Rows = list[dict[str, object]]
+
+
+def answers(
+    partition: Partition,
+    machine: Machine,
+    seen: View,
+    memory_slice: Slice,
+    memory: GuestMemory,
+    owned: Mapping[PciAddress, OwnedFunction],
+    buses: Buses,
+    space: AddressSpace,
+    processors: Processors,
+    console: Console,
+    end: Callable[[str, str], None],
+) -> dict[str, Answer]:
+    """One function a question; each returns what is sent back."""
+
+    def stop(message: Message) -> Mapping[str, object]:
+        end("stopped", "")
+        return {"rows": []}
+
+    def revoke(message: Message) -> Mapping[str, object]:
+        return {"rows": _revoked(message, owned, space, processors.lock)}
+
+    def rows_of(make: Callable[[], Rows]) -> Answer:
+        def answer(message: Message) -> Mapping[str, object]:
+            with processors.lock:
+                return {"rows": make()}
+
+        return answer
+
+    return {
+        "stop": stop,
+        "revoke": revoke,
+        "devices": rows_of(lambda: device_rows(seen, owned)),
+        "memory": rows_of(lambda: memory_rows(memory_slice, memory, space)),
+        "interrupts": rows_of(lambda: interrupt_rows(partition.name, owned, processors)),
+        "probes": rows_of(buses.probes.rows),
+        "translations": rows_of(lambda: translation_rows(memory_slice, space)),
+        "exits": rows_of(lambda: exit_rows(processors, space)),
+    }
+
+
+def device_rows(seen: View, owned: Mapping[PciAddress, OwnedFunction]) -> Rows:
+    """What the instance can find on its buses, and who answers for it."""
+    rows: Rows = []
+    for function in (*seen.functions, *seen.bridges):
+        one = owned.get(function.address)
+        rows.append(
+            {
+                "address": str(function.address),
+                "vendor:device": f"{function.vendor:04x}:{function.device:04x}",
+                "class": f"{function.class_code:06x}",
+                "answers": "itself" if one else "VMM (bridge on the way)",
+                "interrupts": _KINDS.get(one.interrupts.kind, "none") if one else "none",
+                "reset": ("yes" if one.device.can_reset else "none") if one else "",
+                "name": function.name,
+            }
+        )
+    rows.extend(
+        {"address": str(address), "answers": "VMM (host bridge)"} for address in seen.host_bridges
+    )
+    rows.extend(
+        {"address": str(address), "answers": "VMM (placeholder)"} for address in seen.placeholders
+    )
+    return sorted(rows, key=lambda row: str(row["address"]))
+
+
+def memory_rows(memory_slice: Slice, memory: GuestMemory, space: AddressSpace) -> Rows:
+    """The memory map the instance was told, and what stands behind it."""
+    pages = "huge pages" if memory.huge else "plain pages"
+    return [
+        {
+            "guest": str(entry.span),
+            "bytes": entry.span.size,
+            "kind": entry.kind,
+            "backing": pages if any(r.overlaps(entry.span) for r in memory_slice.ram) else "none",
+        }
+        for entry in memory_slice.e820
+    ]
+
+
+def interrupt_rows(
+    name: str, owned: Mapping[PciAddress, OwnedFunction], processors: Processors
+) -> Rows:
+    """The interrupt table [0039]: the owner's rows, then what the VMM handles for it."""
+    with open("/proc/interrupts", encoding="ascii") as file:
+        delivered = counts(file.read())
+    table: list[Interrupt] = []
+    for address, one in sorted(owned.items()):
+        table.extend(_function_rows(name, str(address), one, delivered))
+    table.append(Interrupt("GSI 4", "serial 1", VMM, "emulated 16550A", None))
+    table.append(Interrupt("GSI 0", "PIT", VMM, "emulated by KVM", None))
+    table.append(Interrupt("LVT timer", "local APIC timer", VMM, "emulated by KVM", None))
+    table.append(Interrupt("IPI", "interprocessor", VMM, "emulated by KVM", None))
+    table.append(Interrupt("GSI 9", "ACPI SCI", VMM, "emulated, never raised", None))
+    return [entry.row() for entry in table]
+
+
+def _function_rows(
+    name: str, address: str, one: OwnedFunction, delivered: Mapping[str, int]
+) -> list[Interrupt]:
+    kind = one.interrupts.kind
+    if kind == vfio.PCI_INTX_IRQ:
+        pin = _LINES[one.function.interrupt_pin]
+        count = delivered.get(f"vfio-intx({address})", 0)
+        handler = f"GSI {one.interrupts.line_gsi}, level"
+        return [Interrupt(f"INTx {pin}", address, name, handler, count)]
+    if kind < 0:
+        return [Interrupt("none", address, name, "not connected", 0)]
+    word = "msix" if kind == vfio.PCI_MSIX_IRQ else "msi"
+    rows = []
+    for number in one.interrupts.connected:
+        message = one.interrupts.handler(number)
+        if message is None:
+            continue
+        count = delivered.get(f"vfio-{word}[{number}]({address})", 0)
+        handler = message_handler(message.address, message.data)
+        rows.append(Interrupt(f"{_KINDS[kind]} {number}", address, name, handler, count))
+    return rows
+
+
+def translation_rows(memory_slice: Slice, space: AddressSpace) -> Rows:
+    """What the instance reaches without a trap, and what stays trapped."""
+    rows: Rows = [
+        {"guest": str(span), "to": "its memory", "offset": "", "verdict": "accept"}
+        for span in memory_slice.ram
+    ]
+    rows.extend(_lease_row(lease) for lease in space.leases.held)
+    held = [lease.guest for lease in space.leases.held]
+    for trap in space.memory.traps:
+        if trap.span not in held:
+            rows.append(
+                {
+                    "guest": str(trap.span),
+                    "to": trap.owner,
+                    "offset": "",
+                    "verdict": "trapped until touched" if " BAR " in trap.owner else "emulate",
+                    "accesses": space.emulated.get(trap.owner, 0),
+                }
+            )
+    return rows
+
+
+def _lease_row(lease: Lease) -> dict[str, object]:
+    return {
+        "guest": str(lease.guest),
+        "to": f"{lease.function} BAR {lease.bar}",
+        "offset": lease.offset,
+        "verdict": "accept",
+    }
+
+
+def exit_rows(processors: Processors, space: AddressSpace) -> Rows:
+    """How often the instance left for the VMM's process, by reason and by who answered."""
+    counted = processors.counts
+    rows: Rows = [
+        {"by": kind, "what": what, "exits": number}
+        for kind, numbers in (("reason", counted["reasons"]), ("answered by", counted["owners"]))
+        for what, number in sorted(numbers.items())
+    ]
+    rows.append({"by": "lease", "what": "granted", "exits": space.leases.granted})
+    rows.append({"by": "lease", "what": "revoked", "exits": space.leases.revoked})
+    return rows
+
+
+def _revoked(
+    message: Message,
+    owned: Mapping[PciAddress, OwnedFunction],
+    space: AddressSpace,
+    lock: threading.Lock,
+) -> Rows:
+    """Take leases back; with "hold", trace every access for that many seconds."""
+    try:
+        address = PciAddress.parse(str(message.get("function", "")))
+    except ValueError as error:
+        raise Problem("cannot revoke", because=str(error)) from error
+    one = owned.get(address)
+    if one is None:
+        raise Problem(
+            f"cannot revoke translations of {address}",
+            because="this instance does not own it",
+            remedy="septum show devices",
+        )
+    asked = message.get("bar")
+    bar = int(asked) if asked is not None else None
+    hold = float(message.get("hold") or 0)
+    bars = [bar] if bar is not None else [state.index for state in one.configuration.bars]
+    with lock:
+        if hold > 0:
+            space.leases.hold_back(address, bars)
+        taken = space.revoke(address, bar)
+    if hold > 0:
+
+        def let_go() -> None:
+            with lock:
+                space.leases.let_go(address, bars)
+
+        timer = threading.Timer(hold, let_go)
+        timer.daemon = True
+        timer.start()
+    return [_lease_row(lease) for lease in taken]

@@ -1,0 +1,31 @@
+"""Which number does each interrupt of an instance have? Lines 0 to 23, then messages."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+FIRST_MESSAGE = 24  # after the pins of one IOAPIC
+LAST = 1023  # KVM_MAX_IRQ_ROUTES is 4096; a thousand messages are enough for one instance
+
+
+class Message(NamedTuple):
+    """A message-signalled interrupt: what a device writes where. PCI 3.0, 6.8."""
+
+    gsi: int
+    address: int
+    data: int
+
+
+class Numbers:
+    """Gives each message-signalled vector of an instance a GSI of its own."""
+
+    def __init__(self) -> None:
+        self._next = FIRST_MESSAGE
+
+    def take(self, count: int) -> range:
+        """The next `count` numbers; ValueError when there are not so many."""
+        if self._next + count - 1 > LAST:
+            raise ValueError(f"more than {LAST - FIRST_MESSAGE + 1} interrupt messages asked for")
+        taken = range(self._next, self._next + count)
+        self._next += count
+        return taken
