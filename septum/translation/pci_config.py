@@ -119,7 +119,7 @@ class ConfigurationSpace:
         if forwarded:
             base = int.from_bytes(image.base[offset:end], "little")
             sent = asked & forwarded | base & ~forwarded
-            return (Accept() if sent == asked else Modify(sent, _MERGED)), effect
+            return (Accept() if sent == value else Modify(sent, _MERGED)), effect
         if changed or effect is not None:
             return Emulate(asked & changed), effect
         return _READ_ONLY, None

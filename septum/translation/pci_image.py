@@ -178,7 +178,7 @@ def _show(image: Image, table: Moderation, offset: int, stop: int) -> None:
 def _ends(offsets: list[int], end: int) -> dict[int, int]:
     """Where each capability must stop at the latest: at the next one, or at the end."""
     ordered = sorted(offsets)
-    return dict(zip(ordered, [*ordered[1:], end], strict=True))
+    return dict(zip(ordered, [*ordered[1:], end], strict=False))
 
 
 def _extended_capabilities(image: Image) -> None:
