@@ -47,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     start.add_argument("--computer", default=USUAL, help="a name, or a file that describes one")
     start.add_argument("--accel", default="tcg", choices=ACCELERATORS)
     start.add_argument("--icount", action="store_true", help="let its clock count instructions")
+    start.add_argument("--folder", type=Path, help="for its logs, in place of build/lab/N")
     start.add_argument("--append", default="", help="more for its kernel's command line")
     run = verb("run", run_in_lab, "run a command in the lab; the exit code is the command's")
     run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
@@ -70,7 +71,8 @@ def build(options: argparse.Namespace) -> int:
 
 def start_lab(options: argparse.Namespace) -> int:
     way = Way(options.accel, options.icount, options.append)
-    lab = Lab(read_computer(options.computer), way=way, outlives_us=True)
+    computer = read_computer(options.computer)
+    lab = Lab(computer, way=way, folder=options.folder, outlives_us=True)
     try:
         lab.start()
     except BaseException:

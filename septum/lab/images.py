@@ -116,7 +116,7 @@ HOST_DISK = Disk(
     "host",
     (
         Placed("etc/hostname", text="lab\n"),
-        Placed("etc/fstab", "host-fstab"),
+        Placed("etc/fstab", text="# both disks are mounted by the initramfs\n"),
         Placed("etc/resolv.conf"),
         Placed("etc/systemd/system/ssh.service.d/ready.conf", "host-ssh-ready"),
         Placed("opt/septum/.keep"),
@@ -149,7 +149,8 @@ def build(progress: Progress) -> Images:
     blue = disk(BLUE_DISK, blue_tree, (), "blue's disk", progress)
     green = green_files(host_tree, progress)
     key = ssh_key()
-    guests = tuple((path.name, path) for path in sorted([*blue.glob("blue.[vi]*"), *green.glob("green.*")]))
+    kernels = sorted([*blue.glob("blue.[vi]*"), *green.glob("green.*")])
+    guests = tuple((path.name, path) for path in kernels)
     placed = (
         *HOST_DISK.placed,
         Placed("root/.ssh/authorized_keys", text=key.with_suffix(".pub").read_text()),
@@ -171,9 +172,11 @@ def tree(recipe: Tree, progress: Progress) -> Path:
         hook.write_text(initramfs_hook(recipe.initrd_modules))
         hook.chmod(0o755)
         command(
-            ["mmdebstrap", "--mode=root", "--variant=minbase", *apt_options()]
-            + [f"--include={','.join(recipe.packages)}", f"--essential-hook={hook}"]
-            + [SUITE, folder / "root", archives],
+            [
+                *("mmdebstrap", "--mode=root", "--variant=minbase", *apt_options()),
+                *(f"--include={','.join(recipe.packages)}", f"--essential-hook={hook}"),
+                *(SUITE, folder / "root", archives),
+            ],
             what=f"{recipe.name} cannot be made",
             remedy="see that this machine reaches its Debian archive (apt-get update)",
             log=folder / "log",
@@ -300,8 +303,11 @@ def file_system(folder: Path, image: Path, *, spare: int) -> None:
     size = (used + used // 8 + spare) // MiB
     # Lazy set-up would be finished by the kernel at the first mount, in everyone's time
     command(
-        ["mke2fs", "-q", "-t", "ext4", "-b", "4096", "-m", "0", "-d", folder]
-        + ["-E", "lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0", image, f"{size}M"],
+        [
+            *("mke2fs", "-q", "-t", "ext4", "-b", "4096", "-m", "0", "-d", folder),
+            *("-E", "lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0"),
+            *(image, f"{size}M"),
+        ],
         what=f"{image.name} cannot be made",
     )
 
@@ -314,7 +320,8 @@ def green_files(host_tree: Path, progress: Progress) -> Path:
     def make(folder: Path) -> None:
         release = kernel_release(root)
         shutil.copy(root / f"boot/vmlinuz-{release}", folder / "green.vmlinuz")
-        entries = [cpio.file("init", scripts[0][1], 0o755), cpio.file("bin/lease", scripts[1][1], 0o755)]
+        init, lease = (content for _, content in scripts)
+        entries = [cpio.file("init", init, 0o755), cpio.file("bin/lease", lease, 0o755)]
         entries += [cpio.folder(name) for name in ("dev", "proc", "sys", "root")]
         entries += [*busybox(root), *programs(root), *module_entries(root, GREEN_MODULES)]
         (folder / "green.initrd").write_bytes(cpio.packed(entries))

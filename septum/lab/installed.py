@@ -56,8 +56,10 @@ def base_environment(host_tree: Path, progress: Progress) -> Path:
         wheels.mkdir()
         if wanted:
             command(
-                [sys.executable, "-m", "pip", "download", "-q", "-d", wheels]
-                + ["--python-version", LAB_PYTHON, "--only-binary=:all:", *wanted],
+                [
+                    *(sys.executable, "-m", "pip", "download", "-q", "-d", wheels),
+                    *("--python-version", LAB_PYTHON, "--only-binary=:all:", *wanted),
+                ],
                 what="what Septum depends on cannot be fetched",
                 remedy="see that pip reaches its package index",
             )
@@ -101,8 +103,10 @@ class in_tree:
 
 def pip_install(host_tree: Path, words: list[str]) -> None:
     command(
-        ["chroot", host_tree, f"/{PLACE}/bin/python3", "-m", "pip", "install", "-q"]
-        + ["--isolated", "--no-index", "--no-compile", "--disable-pip-version-check", *words],
+        [
+            *("chroot", host_tree, f"/{PLACE}/bin/python3", "-m", "pip", "install", "-q"),
+            *("--isolated", "--no-index", "--no-compile", "--disable-pip-version-check", *words),
+        ],
         what="Septum cannot be installed for the lab",
     )
 

@@ -128,7 +128,8 @@ class Lab:
             self._start_qemu({**built.files, disk.name: disk})
             self._await_ssh()
             self.boot_seconds = time.monotonic() - started
-        self._save()
+        if self.outlives_us:
+            self._save()
 
     def _start_qemu(self, files: dict[str, Path]) -> None:
         errors = self.folder / "qemu.log"
