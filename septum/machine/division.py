@@ -17,6 +17,13 @@ NO_REMAPPING = (
     "interrupts are not remapped: the function could send any interrupt to anybody",
     "switch on x2APIC or interrupt remapping in the firmware setup; boot without intremap=off",
 )
+# How a host need's reason begins, and what frees the function.
+FREED_BY = (
+    ("holds", "move that to another disk first"),
+    ("carries the login", "log in through another interface, or at the console"),
+    ("carries", "lead that through another interface first"),
+    ("is the console", "boot Linux with another console= on its kernel command line"),
+)
 
 
 class Divisibility(NamedTuple):
@@ -114,9 +121,13 @@ def _host_needs_it(machine: Machine, function: Function) -> Refusal | None:
     if not reasons:
         return None
     more = f" and {len(reasons) - 2} more" if len(reasons) > 2 else ""
+    remedies = [
+        next((remedy for begins, remedy in FREED_BY if reason.startswith(begins)), "")
+        for reason in reasons
+    ]
     return Refusal(
         f"Linux itself needs it: it {', '.join(reasons[:2])}{more}",
-        "move that to another device first",
+        "; ".join(remedy for remedy in dict.fromkeys(remedies) if remedy),
     )
 
 

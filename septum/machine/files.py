@@ -96,16 +96,19 @@ class HostFiles:
 
     def open_bytes(self, path: str) -> bytes:
         """The whole file; OSError when it cannot be read."""
-        with open(self._inside(path), "rb", buffering=0) as file:
+        fd = os.open(self._inside(path), os.O_RDONLY | os.O_CLOEXEC)
+        try:
             parts = []
             size = 0
             # sysfs and procfs hand out at most a page at a time and state no true size.
-            while chunk := file.read(1 << 16):
+            while chunk := os.read(fd, 1 << 16):
                 parts.append(chunk)
                 size += len(chunk)
                 if size > _LARGEST:
                     raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
             return b"".join(parts)
+        finally:
+            os.close(fd)
 
     def open_link(self, path: str) -> str:
         """What the link says; OSError when it is none."""

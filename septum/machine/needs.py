@@ -12,12 +12,14 @@ from septum.machine.pci import DEVICES, on_the_way
 from septum.machine.processors import whole
 
 _NETWORK = "/proc/self/net"
+_ROOT = "the root file system"
 
 
 def host_needs(
     files: HostFiles, environ: Mapping[str, str], found: Sequence[Function]
 ) -> tuple[HostNeed, ...]:
-    """The functions below Linux's disks, the login's network and the console; sorted.
+    """The functions below Linux's disks, the login's network and the console; sorted,
+    the root file system before others.
 
     `environ` is that of the command: SSH_CONNECTION tells where the login comes from.
     """
@@ -28,7 +30,12 @@ def host_needs(
         needs.update(HostNeed(at, reason) for at in functions_below(files, "net", interface))
     needs.update(_consoles(files, found))
     there = {item.address for item in found}
-    return tuple(sorted(need for need in needs if need.address in there))
+    return tuple(
+        sorted(
+            (need for need in needs if need.address in there),
+            key=lambda need: (need.address, _ROOT not in need.reason, need.reason),
+        )
+    )
 
 
 def _mounts(files: HostFiles) -> Iterator[tuple[str, str]]:
@@ -39,7 +46,7 @@ def _mounts(files: HostFiles) -> Iterator[tuple[str, str]]:
         if not dash or len(fields) < 5 or len(source) < 2:
             continue
         where = fields[4].replace("\\040", " ")
-        what = "the root file system" if where == "/" else f"the file system at {where}"
+        what = _ROOT if where == "/" else f"the file system at {where}"
         # Btrfs mounts show a number that is no device's: then the source's name must do.
         name = _block_name(files, fields[2]) or _named_device(files, source[1])
         if name:

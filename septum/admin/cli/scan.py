@@ -8,7 +8,7 @@ import os
 from septum.admin.cli.listing import in_json, table
 from septum.errors import Problem
 from septum.machine import capture
-from septum.machine.division import Divisibility, division
+from septum.machine.division import Divisibility, division, is_bridge
 from septum.machine.files import HostFiles
 from septum.machine.inventory import inventory
 from septum.machine.model import Function, Machine
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     print("\n".join(summary(machine)))
     print()
     print(tree(machine, answers, names))
-    notes = remarks(answers)
+    notes = remarks(machine, answers)
     if notes:
         print()
         print("\n".join(notes))
@@ -109,15 +109,15 @@ def _iommu(machine: Machine) -> str:
 def tree(machine: Machine, answers: tuple[Divisibility, ...], names: Names) -> str:
     """The functions, each below the bridge it stands behind."""
     verdicts = {answer.address: answer for answer in answers}
-    numbers = {reason: number for number, reason in enumerate(_reasons(answers), 1)}
+    numbers = {reason: number for number, reason in enumerate(_reasons(machine, answers), 1)}
     rows = []
     for depth, function in _descended(machine.functions):
         answer = verdicts[function.address]
-        note = numbers.get((answer.because, answer.remedy))
+        note = None if is_bridge(function) else numbers.get((answer.because, answer.remedy))
         rows.append(
             {
                 "function": "  " * depth + str(function.address),
-                "divide": _verdict(answer) + (f" ({note})" if note else ""),
+                "divide": _verdict(function, answer) + (f" ({note})" if note else ""),
                 "group": function.iommu_group,
                 "driver": function.driver,
                 "used_by": ", ".join(function.consumers),
@@ -128,7 +128,9 @@ def tree(machine: Machine, answers: tuple[Divisibility, ...], names: Names) -> s
     return table(rows, _COLUMNS)
 
 
-def _verdict(answer: Divisibility) -> str:
+def _verdict(function: Function, answer: Divisibility) -> str:
+    if is_bridge(function):
+        return "bridge"
     if not answer.possible:
         return "no"
     return "as group" if answer.together else "yes"
@@ -151,14 +153,17 @@ def _descended(functions: tuple[Function, ...]) -> list[tuple[int, Function]]:
     return found
 
 
-def _reasons(answers: tuple[Divisibility, ...]) -> list[tuple[str, str]]:
-    return list(dict.fromkeys((a.because, a.remedy) for a in answers if a.because))
+def _reasons(machine: Machine, answers: tuple[Divisibility, ...]) -> list[tuple[str, str]]:
+    """Each reason once; that of bridges is plain from the tree."""
+    bridges = {function.address for function in machine.functions if is_bridge(function)}
+    wanted = (answer for answer in answers if answer.because and answer.address not in bridges)
+    return list(dict.fromkeys((answer.because, answer.remedy) for answer in wanted))
 
 
-def remarks(answers: tuple[Divisibility, ...]) -> list[str]:
-    """Each reason once, numbered as in the tree, with its remedy."""
+def remarks(machine: Machine, answers: tuple[Divisibility, ...]) -> list[str]:
+    """Each reason, numbered as in the tree, with its remedy."""
     lines = []
-    for number, (because, remedy) in enumerate(_reasons(answers), 1):
+    for number, (because, remedy) in enumerate(_reasons(machine, answers), 1):
         lines.append(f"({number}) {because}")
         if remedy:
             lines.append(f"    try: {remedy}")
