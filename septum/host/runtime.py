@@ -108,6 +108,8 @@ class RunDirectory:
 
     def remove_instance(self, name: str) -> None:
         """Remove one instance's directory with what is in it; no error when it is gone."""
+        if name in RESERVED:
+            return
         directory = self.instance(name)
         try:
             left = os.listdir(directory)

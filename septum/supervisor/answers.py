@@ -25,7 +25,7 @@ def up(supervisor: Supervisor, channel: Channel, message: Message) -> None:
     machine = record(Machine, message["machine"])
     if supervisor.is_ending:
         raise NotRunning("the supervisor is about to end", remedy="try again in a moment")
-    active = [one.partition for one in supervisor.instances.values() if one.is_active]
+    active = [instance.partition for instance in supervisor.keeper.active()]
     refuse_conflicts(wanted, active)
     names = tuple(partition.name for partition in wanted)
     for name in names:
@@ -33,9 +33,9 @@ def up(supervisor: Supervisor, channel: Channel, message: Message) -> None:
             raise runs_already(name)
     supervisor.requests.append(Request(channel, names, STARTED))
     for partition in wanted:
-        supervisor.instances[partition.name] = Instance(partition, machine)
+        supervisor.keeper.instances[partition.name] = Instance(partition, machine)
     for name in names:
-        supervisor.start(supervisor.instances[name])
+        supervisor.keeper.start(supervisor.keeper.instances[name])
 
 
 def take_back(supervisor: Supervisor, channel: Channel, message: Message) -> None:
@@ -47,10 +47,11 @@ def take_back(supervisor: Supervisor, channel: Channel, message: Message) -> Non
 
 def down(supervisor: Supervisor, channel: Channel, message: Message) -> None:
     """Stop instances, all without a name, and forget them when everything is given back."""
-    names = tuple(message.get("names") or supervisor.instances)
-    unknown = [name for name in names if name not in supervisor.instances]
+    instances, within = supervisor.keeper.instances, float(message["within"])
+    names = tuple(message.get("names") or instances)
+    unknown = [name for name in names if name not in instances]
     if unknown or not names:
-        known = ", ".join(sorted(supervisor.instances))
+        known = ", ".join(sorted(instances))
         raise NotRunning(
             f"{unknown[0]} does not run" if unknown else "nothing runs",
             because=f"the instances are {known}" if known else "no instance was started",
@@ -58,13 +59,14 @@ def down(supervisor: Supervisor, channel: Channel, message: Message) -> None:
         )
     supervisor.requests.append(Request(channel, names, GONE))
     for name in names:
-        supervisor.stop(supervisor.instances[name], politely=True, within=float(message["within"]))
+        supervisor.keeper.stop(instances[name], politely=True, within=within)
 
 
 def listing(supervisor: Supervisor, channel: Channel, message: Message) -> None:
     """One row an instance."""
     now = time.monotonic()
-    rows = [supervisor.instances[name].row(now) for name in sorted(supervisor.instances)]
+    instances = supervisor.keeper.instances
+    rows = [instances[name].row(now) for name in sorted(instances)]
     supervisor.send(channel, {"rows": rows})
 
 

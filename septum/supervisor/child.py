@@ -80,6 +80,8 @@ def become_instance(
         processes.end_on_terminate()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, GUARDED)
         processes.die_with_parent(parent)
+        name_file = world.directory.process_of(partition.name)
+        processes.write_process(name_file, processes.this_process())
         if group is not None:
             group.take(os.getpid())
         ending = Ending(*world.run(partition, machine, world.directory, report))

@@ -34,6 +34,12 @@ class Instance:
     def is_active(self) -> bool:
         return self.state in ACTIVE
 
+    @property
+    def wants_restart(self) -> bool:
+        """True after a reset from inside, where the table says so."""
+        was_reset = self.ending is not None and self.ending.reason == "reset"
+        return was_reset and self.partition.on_reboot == "restart"
+
     def move(self, to: str, now: float) -> None:
         """Change the state; a Problem when it cannot follow."""
         self.state = moved(self.name, self.state, to)

@@ -12,6 +12,7 @@ import termios
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def console(desk: Desk) -> Iterator[socket.socket]:
     server.listen()
 
     def serve(stream: socket.socket) -> None:
-        with stream:
+        with stream, suppress(ConnectionError):
             stream.sendall(b"login: ")
             while (data := stream.recv(100)) and b"Q" not in data:
                 stream.sendall(data.upper())
