@@ -168,7 +168,16 @@ def test_whatever_is_written_the_state_is_sound(writes: list[tuple[int, int, int
 @given(some.lists(accesses, max_size=40))
 def test_read_only_registers_never_change(writes: list[tuple[int, int, int]]) -> None:
     owner = Owner()
-    fixed = ((0, 4), (8, 4), (0x0E, 2), (0x28, 4), (0x2C, 4), (0x30, 4), (0x34, 4), (0x3D, 3))
+    fixed: tuple[tuple[int, int], ...] = (
+        (0, 4),
+        (8, 4),
+        (0x0E, 2),
+        (0x28, 4),
+        (0x2C, 4),
+        (0x30, 4),
+        (0x34, 4),
+        (0x3D, 3),
+    )
     fixed += ((0xA0, 2), (0xA4, 4), (0xA8, 4), (0xC8, 4), (0xE0, 4), (0xE4, 4), (0x100, 4))
     before = [owner.read(*place) for place in fixed]
     for offset, width, value in writes:
