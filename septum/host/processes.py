@@ -107,6 +107,22 @@ def tell(who: Process, number: signal.Signals) -> None:
             return
 
 
+def wait_for_end(process: Process, seconds: float) -> bool:
+    """True when a process of ours or anybody's ended within so many seconds."""
+    try:
+        handle = os.pidfd_open(process.number)
+    except ProcessLookupError:
+        return True
+    try:
+        import select
+
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        return bool(poll.poll(seconds * 1000)) or not process.is_alive
+    finally:
+        os.close(handle)
+
+
 def open_files() -> list[int]:
     """Numbers of this process's open files."""
     return [int(number) for number in os.listdir("/proc/self/fd")]

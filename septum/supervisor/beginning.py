@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import gc
 import os
-import select
 import signal
 import socket
 import sys
@@ -15,7 +14,6 @@ from contextlib import contextmanager
 from septum.host import cgroups, processes
 from septum.host.channel import Conversation, connect, listen
 from septum.host.journal import Journal
-from septum.host.processes import Process
 from septum.supervisor.conflicts import runs_alone
 from septum.supervisor.world import World
 
@@ -73,13 +71,13 @@ def recover(world: World) -> list[str]:
     for name in names:
         process = processes.read_process(world.directory.process_of(name))
         if process is not None and process.is_alive:
-            if not wait_for_end(process, world.patience):
+            if not processes.wait_for_end(process, world.patience):
                 processes.tell(process, signal.SIGKILL)
-                wait_for_end(process, world.patience)
+                processes.wait_for_end(process, world.patience)
             said.append(f"{name}: ended, its supervisor had died")
         elif process is not None:
             said.append(f"{name}: had died")
-    said += [f"{a}: given back to Linux" for a in world.restore(Journal(world.directory.claims))]
+    said += world.restore(Journal(world.directory.claims))
     for name in names:
         cgroups.ControlGroup(name, weight=1, processors=(), root=world.groups).remove()
         world.directory.remove_instance(name)
@@ -87,20 +85,6 @@ def recover(world: World) -> list[str]:
         if os.path.exists(path):
             os.unlink(path)
     return said
-
-
-def wait_for_end(process: Process, seconds: float) -> bool:
-    """True when a process of ours or anybody's ended within so many seconds."""
-    try:
-        handle = os.pidfd_open(process.number)
-    except ProcessLookupError:
-        return True
-    try:
-        poll = select.poll()
-        poll.register(handle, select.POLLIN)
-        return bool(poll.poll(seconds * 1000)) or not process.is_alive
-    finally:
-        os.close(handle)
 
 
 def begin(world: World) -> None:

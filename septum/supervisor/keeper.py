@@ -193,8 +193,8 @@ class Keeper:
     def give_back(self, instance: Instance, group: cgroups.ControlGroup | None) -> None:
         """What a process took and did not return itself."""
         try:
-            for address in self.world.restore(Journal(self.world.directory.claims)):
-                self.say(instance, f"{address}: given back to Linux")
+            for line in self.world.restore(Journal(self.world.directory.claims)):
+                self.say(instance, line)
             if group is not None:
                 group.remove()
             self.world.directory.remove_instance(instance.name)

@@ -13,7 +13,7 @@ from septum.partitions.model import Partition
 
 Report = Callable[[str, Mapping[str, object]], None]
 Run = Callable[[Partition, Machine, RunDirectory, Report], tuple[str, str]]  # a state.Ending
-Restore = Callable[[Journal], list[str]]  # addresses of the functions put back
+Restore = Callable[[Journal], list[str]]  # one line for each thing that was put back
 
 
 class World(NamedTuple):

@@ -56,8 +56,8 @@ import signal, sys
 from septum.host import processes
 processes.set_name("septum:a-rather-long-name")
 processes.end_on_terminate()
-print(open("/proc/self/comm").read().strip(), flush=True)
 try:
+    print(open("/proc/self/comm").read().strip(), flush=True)
     signal.pause()
 except KeyboardInterrupt:
     import os
@@ -82,9 +82,9 @@ parent = os.getpid()
 reader, writer = os.pipe()
 if os.fork() == 0:
     processes.end_on_terminate()
-    processes.die_with_parent(parent)
-    os.write(writer, b"x")
     try:
+        processes.die_with_parent(parent)
+        os.write(writer, b"x")
         signal.pause()
     except KeyboardInterrupt:
         print("heard", flush=True)

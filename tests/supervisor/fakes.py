@@ -120,7 +120,7 @@ def restore(journal: Journal) -> list[str]:
     given = [entry.address for entry in journal.abandoned()]
     for address in given:
         journal.remove(address)
-    return given
+    return [f"{address}: given back to Linux" for address in given]
 
 
 def fake_world() -> World:
@@ -132,6 +132,7 @@ def fake_world() -> World:
 
 if __name__ == "__main__":
     world.world = fake_world
+    world.run_here = instance
     world.live_machine = a_machine
     held = os.environ.get("SEPTUM_HOLD", "")
     if held:  # hold it up as it reads the machine

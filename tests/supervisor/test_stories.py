@@ -369,7 +369,7 @@ def test_run_and_up_do_not_start_one_instance_twice(desk: Desk) -> None:
     assert process.stderr is not None
     assert "waiting" in process.stderr.readline()
     assert "blue runs already" in desk.type("run", table, "blue").stderr
-    assert desk.type("ps").returncode == 0
+    assert desk.rows()["blue"]["pid"] == process.pid
     assert os.path.exists(desk.directory.alone_of("blue")), "ps must not clean up after it"
     up = desk.type("up", table, "blue")
     assert up.returncode == 1 and "blue runs already" in up.stdout + up.stderr
@@ -377,3 +377,14 @@ def test_run_and_up_do_not_start_one_instance_twice(desk: Desk) -> None:
     process.communicate(timeout=60)
     assert process.returncode == 130
     assert not os.path.exists(desk.directory.instance("blue"))
+
+
+def test_down_ends_one_that_runs_in_the_foreground(desk: Desk) -> None:
+    process = desk.start("run", "-v", desk.table(f"wait={desk.root / 'never'}"), "blue")
+    assert process.stderr is not None
+    assert "waiting" in process.stderr.readline()
+    down = desk.type("down", "blue")
+    assert down.returncode == 0 and "blue: stopped" in down.stdout
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert desk.is_tidy()

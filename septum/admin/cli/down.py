@@ -8,6 +8,7 @@ from septum.admin.cli import world as surroundings
 from septum.admin.cli.up import ending_text
 from septum.errors import NotRunning
 from septum.host.channel import Conversation
+from septum.host.runtime import RunDirectory
 from septum.messages import Message, raise_error
 
 HELP = "Stop instances and wait until what they had is given back to Linux."
@@ -30,6 +31,10 @@ def run(options: Namespace) -> int:
     world = surroundings.world()
     from septum.supervisor.beginning import clean_up, reach
 
+    alone = end_alone(world.directory, options)
+    if alone and len(alone) == len(options.names):
+        return 0
+    options.names = [name for name in options.names if name not in alone]
     conversation = reach(world)
     if conversation is None:
         found = clean_up(world)
@@ -50,6 +55,27 @@ def run(options: Namespace) -> int:
 
         print(json.dumps(rows, indent=2))
     return 0
+
+
+def end_alone(directory: RunDirectory, options: Namespace) -> list[str]:
+    """End those of the named instances that run in the foreground of a terminal; their names."""
+    import signal
+
+    from septum.host import processes
+
+    ended = []
+    for name in options.names:
+        process = processes.read_process(directory.alone_of(name))
+        if process is None or not process.is_alive:
+            continue
+        processes.tell(process, signal.SIGTERM)
+        if not processes.wait_for_end(process, options.within):
+            processes.tell(process, signal.SIGKILL)
+            processes.wait_for_end(process, options.within)
+        ended.append(name)
+        if not options.json:
+            print(f"{name}: stopped, it ran in the foreground")
+    return ended
 
 
 def follow(conversation: Conversation, is_aloud: bool) -> list[Message]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from septum.admin.cli import world as surroundings
+from septum.host.runtime import RunDirectory
 from septum.messages import Message, raise_error
+from septum.state import RUNNING
 from septum.units import size_text
 
 HELP = "List the instances that were started: those that run, and how the others ended."
@@ -38,23 +40,39 @@ def listed() -> list[Message]:
     world = surroundings.world()
     from septum.supervisor.beginning import clean_up, reach
 
+    alone = alone_rows(world.directory)
     conversation = reach(world)
     if conversation is None:
         import sys
 
         for line in clean_up(world):
             print(line, file=sys.stderr)
-        return []
+        return alone
     conversation.tell({"ask": "list"})
     answer = conversation.hear()
     conversation.close()
-    return [] if answer is None else list(raise_error(answer)["rows"])
+    return [*(raise_error(answer)["rows"] if answer is not None else ()), *alone]
+
+
+def alone_rows(directory: RunDirectory) -> list[Message]:
+    """Instances in the foreground of some terminal, of which nobody else keeps account."""
+    from septum.host import processes
+
+    rows: list[Message] = []
+    for name in directory.instances():
+        process = processes.read_process(directory.alone_of(name))
+        if process is not None and process.is_alive:
+            row: Message = dict.fromkeys((*COLUMNS, "reason"))
+            row |= {"name": name, "state": RUNNING, "pid": process.number, "ending": ""}
+            rows.append({**row, "detail": "in the foreground (septum run)"})
+    return rows
 
 
 def readable(row: Message) -> Message:
     """A row as people read it."""
     uptime = None if row["uptime"] is None else span_text(row["uptime"])
-    return {**row, "memory": size_text(row["memory"]), "uptime": uptime}
+    memory = None if row["memory"] is None else size_text(row["memory"])
+    return {**row, "memory": memory, "uptime": uptime}
 
 
 def span_text(seconds: float) -> str:

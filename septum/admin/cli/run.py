@@ -15,9 +15,11 @@ from septum.host.runtime import RunDirectory
 if TYPE_CHECKING:
     from argparse import ArgumentParser
     from collections.abc import Mapping
+    from typing import Any
 
     from septum.supervisor.world import Report
 
+LOCAL_MODES = 3  # their place in what tcgetattr returns: termios(3), c_lflag
 HELP = "Run one instance in the foreground, its serial port on this terminal."
 
 
@@ -49,6 +51,7 @@ def arguments(parser: ArgumentParser) -> None:
 def run(options: Options) -> int:
     """0: it powered off, or was reset or stopped from inside; 1: anything else."""
     from septum.admin.cli import world as surroundings
+    from septum.host.journal import Journal
     from septum.state import ORDERLY, Ending
 
     machine = surroundings.live_machine()
@@ -56,8 +59,10 @@ def run(options: Options) -> int:
     (partition,) = surroundings.chosen(table, [options.name])
     world = surroundings.world()
     report = reporter(options.name) if options.verbose else silent
-    with Alone(world.directory, options.name):
-        ending = Ending(*world.run(partition, machine, world.directory, report))
+    with Alone(world.directory, options.name), Keyboard(0):
+        for line in world.restore(Journal(world.directory.claims)):
+            print(line, file=sys.stderr)
+        ending = Ending(*surroundings.run_here(partition, machine, world.directory, report))
     if options.verbose or ending.reason not in ORDERLY:
         print(f"{options.name}: {ending.reason} {ending.detail}".rstrip(), file=sys.stderr)
     return 0 if ending.reason in ORDERLY else 1
@@ -93,6 +98,30 @@ class Alone:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         self.directory.remove_instance(self.name)
+
+
+class Keyboard:
+    """Keys reach the instance one by one, and are not echoed here; Ctrl-C still ends it."""
+
+    def __init__(self, terminal: int) -> None:
+        self.terminal = terminal
+        self.before: list[Any] = []
+
+    def __enter__(self) -> None:
+        if not os.isatty(self.terminal):
+            return
+        import termios
+
+        self.before = termios.tcgetattr(self.terminal)
+        keys = termios.tcgetattr(self.terminal)
+        keys[LOCAL_MODES] &= ~(termios.ICANON | termios.ECHO)
+        termios.tcsetattr(self.terminal, termios.TCSADRAIN, keys)
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if self.before:
+            import termios
+
+            termios.tcsetattr(self.terminal, termios.TCSADRAIN, self.before)
 
 
 def reporter(name: str) -> Report:

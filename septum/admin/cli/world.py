@@ -9,6 +9,7 @@ from septum.errors import NotRunning, TableProblem
 from septum.host.runtime import RunDirectory
 
 if TYPE_CHECKING:
+    from septum.host.journal import Journal
     from septum.machine.model import Machine
     from septum.partitions.model import Partition, PartitionTable
     from septum.supervisor.world import Report, World
@@ -16,10 +17,18 @@ if TYPE_CHECKING:
 
 def world() -> World:
     """What a supervisor needs to run real instances."""
-    from septum.host.claim import restore_abandoned
     from septum.supervisor.world import World
 
-    return World(RunDirectory.from_environment(), run_instance, restore_abandoned, warm_up)
+    return World(RunDirectory.from_environment(), run_instance, restore, warm_up)
+
+
+def restore(journal: Journal) -> list[str]:
+    """Give back to Linux what dead processes held; a line for each thing."""
+    from septum.host import claim, memory
+
+    said = [f"{address}: given back to Linux" for address in claim.restore_abandoned(journal)]
+    pages = memory.restore_abandoned(journal.directory)
+    return [*said, f"{pages} huge pages: given back to Linux"] if pages else said
 
 
 def warm_up() -> None:
@@ -30,10 +39,19 @@ def warm_up() -> None:
 def run_instance(
     partition: Partition, machine: Machine, directory: RunDirectory, report: Report
 ) -> tuple[str, str]:
-    """An instance's life in this very process; its ending."""
+    """An instance's life in a process of its own; its ending."""
     from septum.instance import boot
 
     return boot.run(partition, machine, directory, report)
+
+
+def run_here(
+    partition: Partition, machine: Machine, directory: RunDirectory, report: Report
+) -> tuple[str, str]:
+    """An instance's life with its serial port on this process's input and output; its ending."""
+    from septum.instance import boot
+
+    return boot.run(partition, machine, directory, report, terminal=True)
 
 
 def live_machine() -> Machine:
