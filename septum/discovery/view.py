@@ -54,8 +54,10 @@ def view(machine: Machine, partition: Partition) -> View:
 
     MachineProblem when a function of the partition, or a bridge on its way, is not there.
     """
-    functions = tuple(_found(machine, address) for address in sorted(partition.functions))
-    bridges = _ways(machine, functions)
+    owned = tuple(_found(machine, address) for address in sorted(partition.functions))
+    # A bridge has no registers an owner could drive: it is played even when it was listed.
+    functions = tuple(function for function in owned if not function.is_bridge)
+    bridges = _ways(machine, owned)
     roots = _roots(machine, functions, bridges)
     hosts = tuple(PciAddress(root.domain, root.first, 0, 0) for root in roots)
     presented = {item.address for item in (*functions, *bridges)}
@@ -84,10 +86,10 @@ def _found(machine: Machine, address: PciAddress) -> Function:
     return function
 
 
-def _ways(machine: Machine, functions: tuple[Function, ...]) -> tuple[Function, ...]:
-    """Every bridge between these functions and their root buses."""
-    bridges: dict[PciAddress, Function] = {}
-    for function in functions:
+def _ways(machine: Machine, owned: tuple[Function, ...]) -> tuple[Function, ...]:
+    """Every bridge between these functions and their root buses, and those among them."""
+    bridges = {function.address: function for function in owned if function.is_bridge}
+    for function in owned:
         parent = function.parent
         while parent is not None and parent not in bridges:
             above = _found(machine, parent)

@@ -108,6 +108,12 @@ def test_windows_are_the_machines_own() -> None:
     assert windows(seen("00:04.0"))[1] == Span(0x80000000, 0x30000000)
 
 
+def test_a_bridge_is_played_even_when_it_was_listed() -> None:
+    blue = seen("41:00.0", "42:00.0", machine=two_roots())
+    assert [str(f.address) for f in blue.functions] == ["0000:42:00.0"]
+    assert [str(f.address) for f in blue.bridges] == ["0000:40:03.2", "0000:41:00.0"]
+
+
 def test_a_vanished_function_is_named() -> None:
     with pytest.raises(MachineProblem, match=r"0000:00:09\.0"):
         seen("00:09.0")
