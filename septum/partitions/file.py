@@ -66,7 +66,7 @@ def _syntax(path: str, text: str, message: str) -> Finding:
         return Finding(
             Where(path, line, ".".join(names)), what, because, "give one of them another name"
         )
-    key = ".".join(names) or text.splitlines()[line - 1].split("=")[0].strip()
+    key = ".".join(names) or text.split("\n")[line - 1].split("=")[0].strip()
     return Finding(Where(path, line, key), f"{key} is given twice", because, "keep one of the two")
 
 

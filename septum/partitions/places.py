@@ -20,7 +20,7 @@ class Places:
     """The lines of one text."""
 
     def __init__(self, text: str) -> None:
-        self.lines = text.splitlines()
+        self.lines = text.split("\n")  # as TOML counts them; splitlines knows more ends
         self.first: dict[tuple[str, ...], int] = {}
         self._index()
 
