@@ -41,8 +41,9 @@ def slice_of(machine: Machine, partition: Partition) -> Slice:
 def holes(machine: Machine, addresses: Collection[PciAddress]) -> tuple[Span, ...]:
     """Where no RAM may lie for an owner of these functions; sorted, disjoint, above 1 MiB.
 
-    The windows of all root buses and ECAM, the interrupt controllers, the BARs of the
-    functions and what the IOMMU reserves in their groups (MSI, and HyperTransport on AMD).
+    The windows of all root buses and bridges, ECAM, the interrupt controllers, all BARs, and
+    what the IOMMU reserves in the groups of these functions (MSI, HyperTransport on AMD).
+    Others' BARs too: a bus may route DMA at such an address to that device, past the IOMMU.
     """
     spans = [
         Span(x86.IO_APIC, x86.IO_APIC_SIZE),
@@ -52,8 +53,10 @@ def holes(machine: Machine, addresses: Collection[PciAddress]) -> tuple[Span, ..
     for bus in machine.root_buses:
         spans += bus.memory
     for function in machine.functions:
-        if function.address in addresses:
-            spans += [bar.span for bar in function.bars if bar.kind != "io"]
+        spans += [bar.span for bar in function.bars if bar.kind != "io"]
+        if function.bridge is not None:
+            windows = (function.bridge.memory, function.bridge.prefetchable)
+            spans += [window for window in windows if window is not None]
     for group in machine.iommu.groups:
         if any(address in addresses for address in group.functions):
             spans += group.reserved

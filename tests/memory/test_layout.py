@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -9,9 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from septum.layouts import x86
+from septum.machine.files import HostFiles
+from septum.machine.inventory import inventory
+from septum.machine.model import Iommu, IommuGroup
 from septum.memory.layout import e820, holes, layout, merged, slice_of, without
 from septum.partitions.model import MemorySlice, Partition, Processors
 from septum.units import HUGE_PAGE, GiB, KiB, MiB, Span
+from tests.captured import lab, laptop, workstation
 from tests.machines import MSI_WINDOW, a_function, a_machine, address, memory_bar
 
 sizes = some.integers(0, 4096).map(lambda pages: pages * HUGE_PAGE)
@@ -107,7 +112,14 @@ def test_holes_know_bars_windows_ecam_and_what_the_iommu_reserves() -> None:
         assert any(hole.contains(start) for hole in mine), hex(start)
     assert any(hole.contains(MSI_WINDOW.end - 1) for hole in mine)
     assert mine == merged(mine)
-    assert not any(hole.contains(0x7000000000) for hole in holes(machine, ()))
+    reserving = machine._replace(
+        iommu=Iommu(True, True, (IommuGroup(30, (gpu.address,), (Span(0xFD00000000, GiB),)),))
+    )
+    assert any(hole.contains(0xFD00000000) for hole in holes(reserving, [gpu.address]))
+    assert not any(hole.contains(0xFD00000000) for hole in holes(reserving, ()))
+    bare = machine._replace(root_buses=(), ecam=())
+    assert any(hole.contains(0xFE800000) for hole in holes(bare, ())), "a bridge's window"
+    assert any(hole.contains(0x7000000000) for hole in holes(bare, ())), "another's BAR"
     assert all(hole.end > MiB for hole in mine)  # VGA's window is not one of them
 
 
@@ -123,6 +135,18 @@ def test_a_slice_has_base_and_float_and_reserves_ecam() -> None:
     found = slice_of(a_machine(), partition)
     assert found.size == 96 * MiB
     assert (Span(0xB0000000, 256 * MiB), "reserved") in found.e820
+
+
+@pytest.mark.parametrize("files", [lab, laptop, workstation])
+def test_on_real_computers_ram_makes_way(files: Callable[[], HostFiles]) -> None:
+    machine = inventory(files())
+    addresses = [function.address for function in machine.functions]
+    decoded = holes(machine, addresses)
+    bars = [bar.span for f in machine.functions for bar in f.bars if bar.kind != "io"]
+    ram = layout(16 * GiB, decoded)
+    assert bars and sum(span.size for span in ram) == 16 * GiB
+    assert not any(span.overlaps(bar) for span in ram for bar in bars)
+    assert ram[0].size >= GiB  # what a kernel is loaded into
 
 
 def test_type_numbers_are_the_firmware_s() -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from septum.admin.cli import check, scan
+from septum.admin.cli.main import main
 from septum.machine.model import Machine
-from septum.partitions.table import checked
-from tests.machines import a_machine, address, lab_functions
+from tests.captured import LAB
+from tests.machines import a_machine
 
 TABLE = """\
 [instances.blue]
@@ -76,26 +77,18 @@ def test_for_programs(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert set(answer["findings"][0]) == {"file", "line", "key", "what", "because", "remedy"}
 
 
-def the_lab() -> Machine:
-    """The demo's computer: as the builder's, but SCSI at 3 and 4, and what Linux needs before."""
-    moves = {"00:04.0": "00:03.0", "00:05.0": "00:04.0", "00:01.0": "00:05.0"}
-    moves |= {"00:02.0": "00:06.0", "00:06.0": "00:02.0", "00:07.0": "00:01.0"}
-    places = {address(old): address(new) for old, new in moves.items()}
-    functions = [
-        function._replace(
-            address=places.get(function.address, function.address),
-            parent=places.get(function.parent) if function.parent else None,
-        )
-        for function in lab_functions()
-    ]
-    needs = [need._replace(address=places[need.address]) for need in a_machine().host_needs]
-    return a_machine(functions=tuple(sorted(functions)), host_needs=tuple(needs))
-
-
-def test_the_example_is_sound_on_the_lab_computer() -> None:
-    sound = checked(str(EXAMPLE), the_lab(), files_exist=None)
-    owned = {one.name: [str(function) for function in one.functions] for one in sound.partitions}
+def test_the_example_is_sound_on_the_lab_computer(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(EXAMPLE), "--machine", LAB, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    owned = {one["name"]: one["functions"] for one in answer["instances"]}
     assert owned == {
         "blue": ["0000:00:03.0", "0000:01:00.0"],
         "green": ["0000:00:04.0", "0000:02:00.0"],
     }
+
+
+def test_it_is_not_on_another_computer(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["check", str(EXAMPLE), "--machine", str(tmp_path / "none")]) == 1
+    assert "cannot read the capture" in capsys.readouterr().err
+    assert main(["check", str(tmp_path / "none.toml"), "--machine", LAB]) == 1
+    assert "cannot read the table" in capsys.readouterr().out
