@@ -57,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     put.add_argument("file", type=Path)
     put.add_argument("place")
     verb("stop", stop, "keep the logs and switch the lab off")
+    verb("bench", bench, "measure Septum and QEMU side by side in the lab")
     verb("demo", demo, "run the main job in the lab and print its report")
     return top
 
@@ -86,11 +87,11 @@ def run_in_lab(options: argparse.Namespace) -> int:
     words = options.command[1:] if options.command[:1] == ["--"] else options.command
     lab = Lab.attach(options.lab)
     command = words[0] if len(words) == 1 else shlex.join(words)
-    return subprocess.run([*lab.ssh_words(terminal=sys.stdin.isatty()), command]).returncode
+    return subprocess.run([*lab.line.words(terminal=sys.stdin.isatty()), command]).returncode
 
 
 def shell(options: argparse.Namespace) -> int:
-    return subprocess.run(Lab.attach(options.lab).ssh_words(terminal=True)).returncode
+    return subprocess.run(Lab.attach(options.lab).line.words(terminal=True)).returncode
 
 
 def push(options: argparse.Namespace) -> int:
@@ -116,6 +117,12 @@ def demo(options: argparse.Namespace) -> int:
     from septum.lab.demo import main as run_demo  # type: ignore[import-not-found,unused-ignore]
 
     return int(run_demo())
+
+
+def bench(options: argparse.Namespace) -> int:
+    from septum.lab.bench import main as run_bench  # type: ignore[import-not-found,unused-ignore]
+
+    return int(run_bench())
 
 
 if __name__ == "__main__":

@@ -17,11 +17,11 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from septum.errors import LabLost, Problem
 from septum.lab import images, installed, packages
 from septum.lab.computer import USUAL, Computer, Places, Way, qemu_command, read_computer
+from septum.lab.line import LOST, Background, Completed, Line
 from septum.lab.progress import Progress
 
 RUNS = Path("build/lab")
@@ -30,47 +30,8 @@ STOP_SECONDS = 10.0
 LINK_SECONDS = 30.0
 READY = b"septum-lab: ssh is ready"
 PORT_TRIES = 5
-LOST = 255
-TIMED_OUT = 124
 STATE_FILE = "lab.json"
 LAB_LOGS = "/var/log/septum"
-
-
-class Completed(NamedTuple):
-    """How a command in the lab ended; code 124 when its time was over."""
-
-    code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def timed_out(self) -> bool:
-        return self.code == TIMED_OUT
-
-
-class Background:
-    """A command that runs in the lab while we do other things. Its output goes to `log`."""
-
-    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
-        self.process = process
-        self.log = log
-
-    def poll(self) -> int | None:
-        """Its exit code, or None while it runs."""
-        return self.process.poll()
-
-    def wait(self, timeout: float) -> int:
-        """Its exit code; subprocess.TimeoutExpired when it takes longer (seconds)."""
-        return self.process.wait(timeout)
-
-    def text(self) -> str:
-        """What it has printed until now."""
-        return self.log.read_text(errors="replace")
-
-    def stop(self) -> None:
-        """Close the line to it: with a terminal it gets a hang-up, as at a closed window."""
-        self.process.terminate()
-        self.process.wait()
 
 
 class Lab:
@@ -174,7 +135,7 @@ class Lab:
             # Asking by the network would queue callers that the lab has to turn away later
             if not asked_for and READY in self.console_log.read_bytes():
                 asked_for = True
-            if asked_for and self._ssh("true", timeout=LINK_SECONDS).code == 0:
+            if asked_for and self._ask("true", timeout=LINK_SECONDS).code == 0:
                 return
             time.sleep(0.05)
         raise self._lost(f"the lab computer did not answer within {START_SECONDS:.0f} s")
@@ -200,7 +161,7 @@ class Lab:
         """
         text = command if isinstance(command, str) else shlex.join(command)
         limited = f"timeout --kill-after=5 {timeout:g} sh -c {shlex.quote(text)}"
-        done = self._ssh(limited, timeout=timeout + LINK_SECONDS, stdin=stdin)
+        done = self._ask(limited, timeout=timeout + LINK_SECONDS, stdin=stdin)
         if done.code == LOST and not self.answers():
             raise self._lost(f"the line to the lab was cut during: {text}")
         if check and done.code != 0:
@@ -213,7 +174,7 @@ class Lab:
         path = self.folder / log
         with path.open("wb") as file:
             process = subprocess.Popen(
-                [*self.ssh_words(terminal=terminal), command],
+                [*self.line.words(terminal=terminal), command],
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
@@ -228,14 +189,14 @@ class Lab:
 
     def get(self, place: str, path: Path) -> None:
         """Copy a file out of the lab."""
-        done = self._ssh_bytes(f"cat {shlex.quote(place)}", LINK_SECONDS, b"")
+        done = self.line.ask(f"cat {shlex.quote(place)}", LINK_SECONDS)
         if done.returncode != 0:
             self.run(f"test -r {shlex.quote(place)}", check=True)
         path.write_bytes(done.stdout)
 
     def answers(self) -> bool:
         """Whether the lab computer runs and its ssh answers."""
-        return self.alive() and self._ssh("true", timeout=LINK_SECONDS).code == 0
+        return self.alive() and self._ask("true", timeout=LINK_SECONDS).code == 0
 
     def alive(self) -> bool:
         """Whether its QEMU runs."""
@@ -247,48 +208,15 @@ class Lab:
             return False
         return self.process_id != 0 and name.startswith("qemu-system")
 
-    def ssh_words(self, *, terminal: bool = False) -> list[str]:
-        """The ssh command that reaches the lab, without a command for it."""
-        options = {
-            "ControlMaster": "auto",
-            "ControlPath": str(self.sockets / "ssh"),
-            "ControlPersist": "yes",
-            "HostKeyAlias": "septum-lab",
-            "UserKnownHostsFile": str(self.known_hosts),
-            "StrictHostKeyChecking": "yes",
-            "ConnectTimeout": "20",
-            "ServerAliveInterval": "20",
-            "ServerAliveCountMax": "6",
-            "BatchMode": "yes",
-            "LogLevel": "ERROR",
-        }
-        words = ["ssh", "-F", "/dev/null", "-i", str(self.key), "-p", str(self.port)]
-        for name, value in options.items():
-            words += ["-o", f"{name}={value}"]
-        return [*words, "-t" if terminal else "-T", "root@127.0.0.1"]
+    @property
+    def line(self) -> Line:
+        """The way in."""
+        return Line(self.port, self.key, self.known_hosts, self.sockets)
 
-    def _ssh(self, command: str, *, timeout: float, stdin: bytes = b"") -> Completed:
-        done = self._ssh_bytes(command, timeout, stdin)
+    def _ask(self, command: str, *, timeout: float, stdin: bytes = b"") -> Completed:
+        done = self.line.ask(command, timeout, stdin)
         text = [stream.decode(errors="replace") for stream in (done.stdout, done.stderr)]
         return Completed(done.returncode, text[0], text[1])
-
-    def _ssh_bytes(
-        self, command: str, timeout: float, stdin: bytes
-    ) -> subprocess.CompletedProcess[bytes]:
-        words = [*self.ssh_words(), command]
-        # The master connection that ssh leaves behind would hold a pipe open: files do not wait
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as error:
-            process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=out, stderr=error)
-            try:
-                process.communicate(stdin, timeout)
-                code = process.returncode
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-                code = LOST
-            out.seek(0)
-            error.seek(0)
-            return subprocess.CompletedProcess(words, code, out.read(), error.read())
 
     # -- putting it away ---------------------------------------------------------------
 
@@ -296,7 +224,7 @@ class Lab:
         """Keep the logs, then switch the computer off."""
         if self.alive():
             self.keep_logs()
-            self._hang_up()
+            self.line.hang_up()
             tell_monitor(self._places().monitor, "quit")
             deadline = time.monotonic() + STOP_SECONDS
             while self.alive() and time.monotonic() < deadline:
@@ -305,9 +233,9 @@ class Lab:
 
     def keep_logs(self) -> None:
         """Copy Septum's logs and the kernel's messages out of the lab into the run's folder."""
-        (self.folder / "dmesg.log").write_bytes(self._ssh_bytes("dmesg", LINK_SECONDS, b"").stdout)
+        (self.folder / "dmesg.log").write_bytes(self.line.ask("dmesg", LINK_SECONDS).stdout)
         found = f"tar -C {LAB_LOGS} -cf - . 2>/dev/null"
-        content = self._ssh_bytes(found, LINK_SECONDS, b"").stdout
+        content = self.line.ask(found, LINK_SECONDS).stdout
         if content:
             target = self.folder / "septum"
             target.mkdir(exist_ok=True)
@@ -321,14 +249,9 @@ class Lab:
         if self._process is not None:
             self._process.wait()
         if self.sockets != Path():
-            self._hang_up()
+            self.line.hang_up()
             shutil.rmtree(self.sockets, ignore_errors=True)
         (self.folder / STATE_FILE).unlink(missing_ok=True)
-
-    def _hang_up(self) -> None:
-        if (self.sockets / "ssh").exists():
-            words = [*self.ssh_words(), "-O", "exit"]
-            subprocess.run(words, capture_output=True, check=False)
 
     def _lost(self, what: str) -> LabLost:
         last = ""
