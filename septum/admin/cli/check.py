@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 
 from septum.admin.cli import world as surroundings
 from septum.admin.cli.listing import in_json, table
@@ -10,6 +10,7 @@ from septum.machine.model import Machine
 from septum.partitions.findings import UnsoundTable
 from septum.partitions.model import Partition, PartitionTable
 from septum.partitions.table import checked
+from septum.settings import manual
 from septum.units import PciAddress, size_text
 
 HELP = "say whether a partition table is sound: what is owned by whom, or all that is wrong"
@@ -18,7 +19,9 @@ FUNCTIONS = ("function", "owner", "linux_driver", "used_by")
 
 
 def arguments(parser: ArgumentParser) -> None:
-    """The command's own arguments."""
+    """The command's own arguments; its help ends with all that a table can say."""
+    parser.formatter_class = RawDescriptionHelpFormatter
+    parser.epilog = f"what a table can say:\n\n{manual()}"
     parser.add_argument("table", metavar="TABLE", help="the partition table's file")
     parser.add_argument(
         "--machine", metavar="CAPTURE", help="check for a captured machine instead of this one"

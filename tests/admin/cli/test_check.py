@@ -12,6 +12,7 @@ import pytest
 from septum.admin.cli import check, scan
 from septum.admin.cli.main import main
 from septum.machine.model import Machine
+from septum.settings import manual
 from tests.captured import LAB
 from tests.machines import a_machine
 
@@ -92,3 +93,10 @@ def test_it_is_not_on_another_computer(capsys: pytest.CaptureFixture[str], tmp_p
     assert "cannot read the capture" in capsys.readouterr().err
     assert main(["check", str(tmp_path / "none.toml"), "--machine", LAB]) == 1
     assert "cannot read the table" in capsys.readouterr().out
+
+
+def test_its_help_is_the_manual_of_tables(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["check", "--help"])
+    assert ended.value.code == 0
+    assert manual() in capsys.readouterr().out
