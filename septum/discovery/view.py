@@ -103,17 +103,49 @@ def _roots(
 ) -> tuple[RootBus, ...]:
     """The root buses in use, and always the first: mechanism #1 begins to look there."""
     used: list[RootBus] = []
-    starts = [item.address for item in (*functions, *bridges) if item.parent is None]
     for root in sorted(machine.root_buses, key=lambda root: (root.domain, root.first)):
-        within = any(
-            address.domain == root.domain and root.first <= address.bus <= root.last
-            for address in starts
-        )
-        if within or (root.domain, root.first) == (0, 0):
-            used.append(root)
+        below = [
+            item
+            for item in (*bridges, *functions)
+            if item.address.domain == root.domain and root.first <= item.address.bus <= root.last
+        ]
+        if below or (root.domain, root.first) == (0, 0):
+            used.append(_widened(root, below))
     if not used or (used[0].domain, used[0].first) != (0, 0):
         used.insert(0, RootBus(0, 0, 0, (), ()))
     return tuple(used)
+
+
+def _widened(root: RootBus, below: list[Function]) -> RootBus:
+    """The root with windows for all that stands on it.
+
+    An inventory read without root's rights, or a host told not to use _CRS, has none; an OS
+    would then move, or not use, what it finds outside of them.
+    """
+    memory, io = root.memory, root.io
+    for item in below:
+        for bar in item.bars:
+            if bar.kind == "io":
+                io = _covering(io, bar.span)
+            else:
+                memory = _covering(memory, bar.span)
+        if item.bridge is not None:
+            io = _covering(io, item.bridge.io)
+            memory = _covering(memory, item.bridge.memory)
+            memory = _covering(memory, item.bridge.prefetchable)
+    return root._replace(memory=memory, io=io)
+
+
+def _covering(windows: tuple[Span, ...], span: Span | None) -> tuple[Span, ...]:
+    """The windows, one of them wide enough for the span; an address of 0 was never given."""
+    if span is None or not span.start or not span.size:
+        return windows
+    if any(window.start <= span.start and span.end <= window.end for window in windows):
+        return windows
+    apart = tuple(window for window in windows if not window.overlaps(span))
+    joined = [span, *(window for window in windows if window.overlaps(span))]
+    start, end = min(one.start for one in joined), max(one.end for one in joined)
+    return (*apart, Span(start, end - start))
 
 
 def _areas(machine: Machine, roots: tuple[RootBus, ...]) -> tuple[Ecam, ...]:
@@ -128,8 +160,3 @@ def _areas(machine: Machine, roots: tuple[RootBus, ...]) -> tuple[Ecam, ...]:
             for root in roots
         )
     )
-
-
-def windows(seen: View) -> tuple[Span, ...]:
-    """Memory addresses that belong to the instance's root buses, in ascending order."""
-    return tuple(sorted(span for root in seen.root_buses for span in root.memory))

@@ -137,20 +137,12 @@ class ConfigurationSpace:
         return None
 
     def reset(self) -> None:
-        """As at hand-over, with decoding and messages off: after a reset of the function.
+        """As at hand-over, with nothing decoded: after a reset of the function.
 
         The caller writes the command register's new value to the device.
         """
         self._bytes[:] = self._at_hand_over
         self._image.put(pci.Command, 0)
-        for identity, control in (
-            (pci.CapabilityId.MSI, pci.MsiControl),
-            (pci.CapabilityId.MSI_X, pci.MsixControl),
-        ):
-            offset = self._image.capabilities.get(identity)
-            if offset is not None:
-                now = control(self._image.value(offset + control.offset, 2))
-                self._image.put(control, now.but(enable=0), offset)
 
     # ---- what the owner has set up
 

@@ -104,7 +104,26 @@ def build(function: Function, configuration: bytes, interrupt_line: int) -> Imag
         image.put(pci.CapabilitiesPointer, 0)
     if extended:
         _extended_capabilities(image)
+    _quieten(image)
     return image
+
+
+def _quieten(image: Image) -> None:
+    """Whatever Linux had set up, an owner begins awake, with no messages and no DMA."""
+    command = pci.Command(image.value(pci.Command.offset, pci.Command.width // 8))
+    image.put(pci.Command, command.but(bus_master=0, intx_disable=0))
+    for identity, register, quiet in _QUIET:
+        base = image.capabilities.get(identity)
+        if base is not None:
+            now = register(image.value(base + register.offset, register.width // 8))
+            image.put(register, now.but(**quiet), base)
+
+
+_QUIET: tuple[tuple[int, type[Register], dict[str, int]], ...] = (
+    (pci.CapabilityId.MSI, pci.MsiControl, {"enable": 0, "multiple_message_enable": 0}),
+    (pci.CapabilityId.MSI_X, pci.MsixControl, {"enable": 0, "function_mask": 0}),
+    (pci.CapabilityId.POWER_MANAGEMENT, pci.PowerControl, {"power_state": 0}),
+)
 
 
 def place_bar(image: Image, bar: Bar) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from septum.discovery.view import View, view, windows
+from septum.discovery.view import View, view
 from septum.errors import MachineProblem
 from septum.machine.model import Bridge, Ecam, Machine, RootBus
 from septum.partitions.model import MemorySlice, Partition, Processors
@@ -32,6 +32,9 @@ def seen(*functions: str, machine: Machine | None = None) -> View:
 
 def addresses(items: tuple[PciAddress, ...]) -> list[str]:
     return [str(item) for item in items]
+
+
+LAB_SCSI = next(f for f in lab_functions() if f.address == address("00:04.0"))
 
 
 def two_roots() -> Machine:
@@ -105,7 +108,27 @@ def test_a_machine_without_bus_0_still_shows_one() -> None:
 
 
 def test_windows_are_the_machines_own() -> None:
-    assert windows(seen("00:04.0"))[1] == Span(0x80000000, 0x30000000)
+    machine = a_machine()
+    assert seen("00:04.0", "01:00.0").root_buses == machine.root_buses
+
+
+def test_a_root_without_windows_gets_those_of_what_stands_on_it() -> None:
+    machine = a_machine()
+    bare = machine._replace(root_buses=(RootBus(0, 0, 255, (), ()),))
+    (root,) = seen("00:1f.2", "02:00.0", machine=bare).root_buses
+    sata, port = machine.function(address("00:1f.2")), machine.function(address("00:02.0"))
+    assert sata is not None and port is not None and port.bridge is not None
+    assert set(root.memory) == {port.bridge.memory, sata.bars[1].span}
+    assert set(root.io) == {port.bridge.io, sata.bars[0].span}
+
+
+def test_a_window_grows_around_what_overlaps_it() -> None:
+    machine = a_machine()
+    (bar,) = (bar for bar in LAB_SCSI.bars if bar.index == 2)
+    half = Span(bar.span.start + bar.span.size // 2, MiB)
+    narrow = machine._replace(root_buses=(RootBus(0, 0, 255, (half,), ()),))
+    (root,) = seen("00:04.0", machine=narrow).root_buses
+    assert root.memory == (Span(bar.span.start, half.end - bar.span.start),)
 
 
 def test_a_bridge_is_played_even_when_it_was_listed() -> None:

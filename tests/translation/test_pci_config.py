@@ -331,6 +331,19 @@ def test_msix_control_and_places() -> None:
     assert owner.device == ethernet_bytes()
 
 
+def test_an_owner_begins_awake_and_quiet() -> None:
+    space = bytearray(ethernet_bytes())
+    put(space, 0x04, 2, 0x0507)
+    put(space, 0xA2, 2, 0xC004)
+    put(space, 0xCC, 2, 0x0103)
+    put(space, 0xD2, 2, 0x00F1)
+    owner = Owner(a_space(ETHERNET._replace(configuration=bytes(space))))
+    assert owner.read(0x04, 2) == 0x0103
+    assert owner.read(0xA2, 2) == 0x0004
+    assert owner.read(0xCC, 2) & 0x3 == 0
+    assert owner.read(0xD2, 2) == 0x0080
+
+
 def test_power_states_are_played() -> None:
     owner = Owner()
     assert owner.read(0xCA, 2) & 0xF800 == 0, "no wake-up events"
