@@ -116,12 +116,12 @@ def pack(files: HostFiles, path: str) -> tuple[str, ...]:
 def gathered(files: HostFiles) -> tuple[dict[str, bytes | str | None], tuple[str, ...]]:
     """The entries of a capture, and the paths that could not be read."""
     entries: dict[str, bytes | str | None] = {}
-    left_out = list(files.refused)
-    for path, kind in dict(files.seen).items():
+    left_out = set(files.refused)
+    for path, kind in sorted(files.seen):
         try:
             _gather(files, path, kind, entries)
         except OSError:
-            left_out.append(path)
+            left_out.add(path)
     return entries, tuple(sorted(left_out))
 
 

@@ -18,13 +18,14 @@ _REFUSED = (errno.EACCES, errno.EPERM)
 class HostFiles:
     """Files of a computer, by absolute path; what was asked for is kept in `seen`.
 
-    `seen` maps each path that was found to "file", "link", "folder" or "there";
+    `seen` holds each path that was found, with what it was asked for as: "file", "link",
+    "folder" or "there";
     `refused` maps each path that may not be read to the reason.
     """
 
     def __init__(self, root: str = "/") -> None:
         self.root = os.path.abspath(root).rstrip("/")
-        self.seen: dict[str, str] = {}
+        self.seen: set[tuple[str, str]] = set()
         self.refused: dict[str, str] = {}
 
     def read_bytes(self, path: str, default: bytes | None = None) -> bytes:
@@ -33,7 +34,7 @@ class HostFiles:
             content = self.open_bytes(path)
         except OSError as error:
             return self._missing(path, error, default)
-        self.seen[path] = "file"
+        self.seen.add((path, "file"))
         return content
 
     def read_text(self, path: str, default: str | None = None) -> str:
@@ -48,7 +49,7 @@ class HostFiles:
         except OSError as error:
             given = None if default is None else default.encode()
             return self._missing(path, error, given).decode()
-        self.seen[path] = "link"
+        self.seen.add((path, "link"))
         return target
 
     def names(self, path: str) -> tuple[str, ...]:
@@ -58,7 +59,7 @@ class HostFiles:
         except OSError as error:
             self._missing(path, error, b"")
             return ()
-        self.seen[path] = "folder"
+        self.seen.add((path, "folder"))
         return tuple(found)
 
     def exists(self, path: str) -> bool:
@@ -70,7 +71,7 @@ class HostFiles:
                 return False
             if error.errno == errno.ENOTDIR and not self._stands(path):
                 return False
-        self.seen.setdefault(path, "there")
+        self.seen.add((path, "there"))
         return True
 
     def _stands(self, path: str) -> bool:

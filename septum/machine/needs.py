@@ -92,7 +92,7 @@ def _interfaces_of(files: HostFiles, address: str) -> list[str]:
             return [line.split()[-1] for line in lines if line.startswith(wanted)]
         # Linux prints the four bytes as one number of this (little-endian) machine.
         number = int.from_bytes(socket.inet_pton(socket.AF_INET, address), "little")
-    except OSError:
+    except (OSError, ValueError):
         return []
     return [
         name

@@ -37,8 +37,8 @@ def number_list(text: str, source: str) -> tuple[int, ...]:
     """Numbers of Linux's list form, "0-3,8"; MachineProblem when it is not one."""
     numbers: set[int] = set()
     for piece in text.split(",") if text else ():
-        first, _, last = piece.strip().partition("-")
-        low, high = whole(first, -1), whole(last or first, -1)
+        first, dash, last = piece.strip().partition("-")
+        low, high = whole(first, -1), whole(last if dash else first, -1)
         if not 0 <= low <= high < _MOST:
             raise MachineProblem(
                 f"{source} is not a list of numbers",

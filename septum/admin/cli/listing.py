@@ -31,13 +31,13 @@ def table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> str:
 
 
 def cell(value: object) -> str:
-    """One value as people read it."""
+    """One value as people read it, on one line; nothing in it moves the terminal's cursor."""
     if value is None or value == "" or value == () or value == []:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):
-        return " ".join(value.split())
+        return "".join(letter if letter.isprintable() else " " for letter in value)
     if isinstance(value, list | tuple):
         return ",".join(cell(item) for item in value)
     return str(value)

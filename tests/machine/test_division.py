@@ -1,0 +1,122 @@
+"""Is each function's answer the right one, with the right reason?"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from septum.machine.capture import CapturedFiles
+from septum.machine.division import Divisibility, division
+from septum.machine.inventory import inventory
+from septum.machine.model import HostNeed, Iommu, Machine
+from septum.units import PciAddress
+from tests.captured import lab, laptop, workstation
+
+
+def answers(machine: Machine) -> dict[str, Divisibility]:
+    return {str(answer.address)[5:]: answer for answer in division(machine)}
+
+
+def remapped_laptop() -> Machine:
+    machine = inventory(laptop())
+    return machine._replace(iommu=machine.iommu._replace(interrupt_remapping=True))
+
+
+def test_the_lab() -> None:
+    found = answers(inventory(lab()))
+    possible = {where for where, answer in found.items() if answer.possible}
+    assert possible == {"00:03.0", "00:04.0", "01:00.0", "02:00.0"}
+    assert found["00:03.0"].without_reset and not found["01:00.0"].without_reset
+    assert "root file system" in found["00:02.0"].because
+    assert "group 7" in found["00:1f.2"].because
+    assert "01:00.0" in found["00:05.0"].remedy
+
+
+def test_the_workstation() -> None:
+    found = answers(inventory(workstation()))
+    card, sound = found["18:00.0"], found["18:00.1"]
+    assert card.possible and card.together == (sound.address,) and sound.together
+    assert "whole group" in card.remedy
+    assert found["3b:00.0"].possible and not found["3b:00.0"].together
+    assert "firmware" in found["00:14.0"].because
+    assert "default route (br0)" in found["01:00.0"].because
+    assert "/dev/dm-0" in found["81:00.0"].because
+    assert found["82:00.0"].possible
+
+
+def test_without_remapping_nothing_is_divided() -> None:
+    found = answers(inventory(laptop()))
+    assert not any(answer.possible for answer in found.values())
+    assert "intremap=off" in found["05:01.0"].remedy
+
+
+def test_the_laptop_with_remapping() -> None:
+    found = answers(remapped_laptop())
+    assert "carries the default route" in found["02:00.0"].because  # of its neighbour in group 7
+    assert "shares interrupt line 19 with 0000:05:00.0" in found["05:01.0"].because
+    assert found["05:01.0"].possible and found["05:01.0"].without_reset
+    assert not found["05:00.0"].possible and "console (ttyS4)" in found["05:00.0"].because
+    assert found["00:14.0"].together == (PciAddress.parse("00:14.2"),)
+
+
+def test_without_an_iommu() -> None:
+    machine = inventory(lab())._replace(iommu=Iommu(False, False, ()))
+    assert "intel_iommu=on" in answers(machine)["01:00.0"].remedy
+
+
+@pytest.mark.parametrize(
+    ("reason", "remedy"),
+    [
+        ("holds swap space (/dev/sda2)", "another disk"),
+        ("carries the login from 10.0.0.1 (eth0)", "log in"),
+        ("carries the default route (eth0)", "another interface"),
+        ("is the console (ttyS4)", "console="),
+    ],
+)
+def test_a_need_has_its_own_remedy(reason: str, remedy: str) -> None:
+    machine = inventory(lab())
+    where = PciAddress.parse("01:00.0")
+    needing = machine._replace(host_needs=(HostNeed(where, reason),))
+    answer = answers(needing)["01:00.0"]
+    assert not answer.possible and reason in answer.because and remedy in answer.remedy
+
+
+MACHINES = (inventory(lab()), inventory(workstation()), remapped_laptop())
+
+
+@given(st.sampled_from(MACHINES), st.data())
+def test_whatever_linux_needs_stays_with_its_whole_group(
+    machine: Machine, data: st.DataObject
+) -> None:
+    function = data.draw(st.sampled_from(machine.functions))
+    machine = machine._replace(host_needs=(HostNeed(function.address, "holds x"),))
+    for answer in division(machine):
+        other = machine.function(answer.address)
+        assert other is not None
+        same = other.iommu_group is not None and other.iommu_group == function.iommu_group
+        if answer.address == function.address or (same and not function.is_bridge):
+            assert not answer.possible
+
+
+@given(st.sampled_from(MACHINES))
+def test_every_no_says_why(machine: Machine) -> None:
+    for answer in division(machine):
+        assert answer.possible or answer.because
+
+
+def test_companions_agree_with_each_other() -> None:
+    for machine in MACHINES:
+        found = {answer.address: answer for answer in division(machine)}
+        for answer in found.values():
+            for other in answer.together:
+                assert found[other].possible and answer.address in found[other].together
+
+
+def test_a_function_without_group_is_refused() -> None:
+    files = lab()
+    assert isinstance(files, CapturedFiles)
+    link = next(path for path in files.entries if path.endswith("01:00.0/iommu_group"))
+    del files.entries[link]
+    answer = answers(inventory(files))["01:00.0"]
+    assert not answer.possible and "no IOMMU covers it" in answer.because
