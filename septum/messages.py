@@ -6,6 +6,7 @@ this module knows none of them. Bytes become hexadecimal text.
 Supervisor, at control:
     {"ask": "up", "partitions": [...], "machine": {...}}  → events of each instance, then done
     {"ask": "take back"}  on that connection: stop what it started → more events, then done
+    Done: {"done": true, "gone": started instances were taken back, "rows": [...]}
     {"ask": "down", "names": [...], "within": seconds}  → events, then done
     {"ask": "list"}  → {"rows": [...]}
 An event: {"instance", "event": "stage" | "state", "text" | "state", "reason", "detail"}

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -88,7 +89,6 @@ def become_instance(
     except KeyboardInterrupt:
         ending = Ending("stopped")
     except Problem as problem:
-        print(f"septum: {problem}", file=sys.stderr)
         ending = Ending("failed", str(problem))
     except BaseException as error:  # noqa: BLE001  a bug must not leave without a word
         import traceback
@@ -110,6 +110,8 @@ def reporter(reports: socket.socket) -> Report:
 
     def report(event: str, fields: Mapping[str, object]) -> None:
         with one_at_a_time:
+            text = " ".join(str(value) for value in fields.values() if value)
+            print(time.strftime("%F %T"), event, text, file=sys.stderr, flush=True)
             try:
                 reports.sendall(encode({"event": event, **fields}))
             except OSError:

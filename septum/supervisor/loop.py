@@ -144,7 +144,8 @@ class Supervisor:
         for request in met:
             self.requests.remove(request)
             rows = [instances[name].row(now) for name in request.names if name in instances]
-            self.send(request.channel, {"done": True, "rows": rows})
+            is_gone = request.wanted == GONE
+            self.send(request.channel, {"done": True, "gone": is_gone, "rows": rows})
         for request in met:
             if request.wanted == GONE:
                 for name in request.names:

@@ -48,6 +48,13 @@ def test_two_instances_start_are_listed_and_stop(desk: Desk) -> None:
     assert desk.type("ps").stdout == "no instances\n"
 
 
+def test_what_the_vmm_said_is_kept(desk: Desk) -> None:
+    desk.type("up", desk.table("claim fail"), "blue")
+    said = Path(desk.directory.messages_of("blue")).read_text().splitlines()
+    assert [line.split()[2] for line in said[:2]] == ["stage", "ending"]
+    assert f"claiming {BLUE}" in said[0] and "no kernel" in said[1]
+
+
 def test_the_processes_have_names(desk: Desk) -> None:
     desk.type("up", desk.table(), "blue")
     number = desk.rows()["blue"]["pid"]

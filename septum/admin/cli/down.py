@@ -95,6 +95,6 @@ def follow(conversation: Conversation, is_aloud: bool) -> list[Message]:
             continue
         rows = list(message["rows"])
         for row in rows if is_aloud else ():
-            ending = {"state": row["state"], "reason": row["reason"], "detail": row["detail"]}
+            ending = {**row, "detail": row["detail"].partition("\n")[0]}
             print(f"{row['name']}: {ending_text(ending)}; everything is given back", flush=True)
         return rows

@@ -30,16 +30,15 @@ INTERRUPTED = 130  # what a shell expects of a command ended by Ctrl-C
 
 def main(words: list[str] | None = None) -> int:
     """Run one command; its exit code. Problems are printed, bugs keep their traceback."""
-    words = sys.argv[1:] if words is None else words
-    from septum.errors import Problem
-
     try:
-        return dispatch(words)
-    except Problem as problem:
-        complain(problem)
-        return 1
+        return explained(sys.argv[1:] if words is None else words)
     except KeyboardInterrupt:
         return INTERRUPTED
+    except RuntimeError as error:
+        # Python 3.11 wraps what interrupts __set_name__, as when registers are being declared.
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            return INTERRUPTED
+        raise
     except BrokenPipeError:
         # The reader (head, less) has left: say nothing, here and when Python flushes at its end.
         import os
@@ -48,9 +47,15 @@ def main(words: list[str] | None = None) -> int:
         return 0
 
 
-def complain(problem: Exception) -> None:
-    """Print what, because and try to stderr."""
-    print(f"septum: {problem}", file=sys.stderr)
+def explained(words: list[str]) -> int:
+    """Run one command; a Problem is printed: what, because, and what to try."""
+    from septum.errors import Problem
+
+    try:
+        return dispatch(words)
+    except Problem as problem:
+        print(f"septum: {problem}", file=sys.stderr)
+        return 1
 
 
 def dispatch(words: list[str]) -> int:

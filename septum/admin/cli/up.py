@@ -45,7 +45,7 @@ def run(options: Namespace) -> int:
         conversation.tell(question)
         interruption.is_asked()
         rows = follow(conversation, partitions, say)
-    if interruption.happened:
+    if rows is None:
         say("interrupted: everything this command started was given back")
         return 130
     if options.json:
@@ -78,7 +78,8 @@ def refuse_running(world: World, names: list[str]) -> int:
 class TakingBack:
     """While it lasts, Ctrl-C (or SIGTERM) has the supervisor take back what was asked.
 
-    A second one leaves at once; the supervisor takes back all the same.
+    A second one leaves at once; the supervisor takes back all the same. Once all is done it comes
+    too late, and changes nothing.
     """
 
     def __init__(self, conversation: Conversation) -> None:
@@ -87,13 +88,13 @@ class TakingBack:
         self.can_be_told = False
 
     def __enter__(self) -> TakingBack:
-        self.before = signal.signal(signal.SIGINT, self.interrupt)
-        self.before_term = signal.signal(signal.SIGTERM, self.interrupt)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self.interrupt)
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        signal.signal(signal.SIGINT, self.before)
-        signal.signal(signal.SIGTERM, self.before_term)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         self.conversation.close()
 
     def interrupt(self, number: int, frame: object) -> None:
@@ -110,8 +111,10 @@ class TakingBack:
             self.conversation.tell({"ask": "take back"})
 
 
-def follow(conversation: Conversation, partitions: list[Partition], say: object) -> list[Message]:
-    """Say what happens until all is done; the instances' rows."""
+def follow(
+    conversation: Conversation, partitions: list[Partition], say: object
+) -> list[Message] | None:
+    """Say what happens until all is done; the instances' rows, None when all was taken back."""
     assert callable(say)
     by_name = {partition.name: partition for partition in partitions}
     while True:
@@ -124,7 +127,7 @@ def follow(conversation: Conversation, partitions: list[Partition], say: object)
             )
         raise_error(message)
         if message.get("done"):
-            return list(message["rows"])
+            return None if message["gone"] else list(message["rows"])
         say(f"{message['instance']}: {event_text(message, by_name[message['instance']])}")
 
 

@@ -78,6 +78,21 @@ def test_an_interruption(
     assert outcome(capsys, "ps") == (130, "", "")
 
 
+def test_an_interruption_while_registers_are_declared(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Field:
+        def __set_name__(self, owner: type, name: str) -> None:
+            raise KeyboardInterrupt
+
+    def declare(options: object) -> int:
+        type("Register", (), {"field": Field()})
+        return 0
+
+    replace_ps(monkeypatch, declare)
+    assert outcome(capsys, "ps") == (130, "", "")
+
+
 def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     replace_ps(monkeypatch, lambda options: 1 // 0)
     with pytest.raises(ZeroDivisionError):
