@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import ctypes
 
+from septum.layouts import x86
 from septum.layouts.cstruct import CStruct, layout, u8, u16, u32, u64
 from septum.layouts.register import Field, Register
 
 # ---- What our instances' fixed hardware is
 
-RSDP_AREA = 0xE0000  # the OS searches here for the RSDP. ACPI 5.2.5.1
-RSDP_AREA_END = 0x100000
-RSDP_ALIGNMENT = 16
-TABLE_ALIGNMENT = 64  # the FACS needs 64 (ACPI 5.2.10); the others take what they get
+TABLE_ALIGNMENT = 64  # the FACS needs it (ACPI 5.2.10), the RSDP 16 (5.2.5.1)
 
 PM1A_EVENT, PM1A_EVENT_SIZE = 0x600, 4  # status word, enable word. ACPI 4.8.3.1
 PM1A_CONTROL, PM1A_CONTROL_SIZE = 0x604, 2  # ACPI 4.8.3.2
@@ -27,12 +25,9 @@ SCI = 9
 NO_C2, NO_C3 = 101, 1001  # latencies that mean: no such state. ACPI 5.2.9
 SLEEP_TYPE_OFF = 5  # ours; _S5 says it. ACPI 7.4.2
 
-LOCAL_APIC_BASE = 0xFEE00000
-IO_APIC_BASE = 0xFEC00000
 IO_APIC_ID = 0
 PIT_IRQ, PIT_GSI = 0, 2
 PCI_GSI_FIRST, PCI_GSI_COUNT = 16, 8
-SERIAL_PORT, SERIAL_SIZE, SERIAL_IRQ = 0x3F8, 8, 4
 
 
 class Pm1Status(Register, offset=0x00, width=16):
@@ -283,7 +278,7 @@ class Facs(CStruct):
 class MadtBody(CStruct):
     """After the header: table 5.19. PCAT_COMPAT: there are 8259s too, to be masked."""
 
-    local_apic: u32 = LOCAL_APIC_BASE
+    local_apic: u32 = x86.LOCAL_APIC
     flags: u32 = 1
 
 
@@ -318,7 +313,7 @@ class IoApic(CStruct):
     length: u8 = 12
     id: u8 = IO_APIC_ID
     reserved: u8 = 0
-    address: u32 = IO_APIC_BASE
+    address: u32 = x86.IO_APIC
     gsi_base: u32 = 0
 
 
@@ -497,7 +492,6 @@ PRODUCED, CONSUMED = 0x0C, 0x0D
 READ_WRITE = 0x01  # not cacheable. 6.4.3.5.5, table 6.49
 ENTIRE_RANGE = 0x03  # ISA and non-ISA ports. Table 6.50
 
-LEGACY_END = 0x100000  # VGA and firmware below: no instance decodes it
 DWORD_END = 1 << 32
 WORD_END = 1 << 16
 SMALLEST_NAME = 4  # characters of a name segment. ACPI 20.2.2

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from septum.discovery.acpi import aml, resource
 from septum.discovery.routing import Route
 from septum.discovery.view import View
-from septum.layouts import acpi, pci
+from septum.layouts import acpi, pci, uart, x86
 from septum.machine.model import Ecam, RootBus
 from septum.units import Span
 
@@ -52,7 +52,8 @@ def _windows(number: int, root: RootBus) -> list[bytes]:
         mechanism = Span(pci.ADDRESS_PORT, pci.DATA_PORT - pci.ADDRESS_PORT + pci.BAR_SIZE)
         found.append(resource.ports(mechanism))
     found += [resource.port_window(span) for span in root.io if span.end <= acpi.WORD_END]
-    found += [resource.memory_window(span) for span in root.memory if span.start >= acpi.LEGACY_END]
+    # Below 1 MiB lie VGA and firmware, which no instance decodes.
+    found += [resource.memory_window(span) for span in root.memory if span.start >= x86.LEGACY_END]
     return found
 
 
@@ -96,8 +97,8 @@ def _serial() -> bytes:
         aml.name(
             "_CRS",
             resource.template(
-                resource.ports(Span(acpi.SERIAL_PORT, acpi.SERIAL_SIZE)),
-                resource.irq(acpi.SERIAL_IRQ),
+                resource.ports(uart.SERIAL_1),
+                resource.irq(uart.SERIAL_1_GSI),
             ),
         ),
     )

@@ -13,7 +13,7 @@ from septum.discovery.acpi.dsdt import namespace
 from septum.discovery.routing import Routing
 from septum.discovery.view import View
 from septum.errors import MachineProblem
-from septum.layouts import acpi, pci
+from septum.layouts import acpi, pci, x86
 from septum.units import align_up
 
 
@@ -53,8 +53,8 @@ def description_tables(
     seen: View,
     processors: Sequence[int],
     routing: Routing,
-    base: int = acpi.RSDP_AREA,
-    end: int = acpi.RSDP_AREA_END,
+    base: int = x86.BIOS_AREA,
+    end: int = x86.LEGACY_END,
 ) -> Tables:
     """Write the tables for a view, processors (their APIC IDs) and interrupt routing.
 
