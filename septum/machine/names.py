@@ -4,35 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from septum.layouts import pci
 from septum.machine.model import Machine
 
 PLACES = ("/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids")
 
 
 class Names:
-    """Names of vendors, devices and classes; empty where the database has none."""
+    """Names of vendors, devices and classes; empty where the database has none.
 
-    def __init__(self, lines: Iterable[str]) -> None:
-        self.vendors: dict[int, str] = {}
-        self.devices: dict[tuple[int, int], str] = {}
-        self.classes: dict[int, str] = {}  # by the high two bytes of a class code
-        vendor = base = -1
-        for line in lines:
-            code, _, name = line.strip().partition("  ")
-            if not name or line.startswith(("#", "\t\t")):
-                continue
-            try:
-                if line.startswith("C "):
-                    vendor, base = -1, int(code[2:], 16)
-                elif not line.startswith("\t"):
-                    vendor, base = int(code, 16), -1
-                    self.vendors[vendor] = name
-                elif vendor >= 0:
-                    self.devices[vendor, int(code, 16)] = name
-                elif base >= 0:
-                    self.classes[base << 8 | int(code, 16)] = name
-            except ValueError:
-                continue
+    The text is searched, not parsed: a machine asks for a dozen of its 30,000 names.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = f"\n{text}\n"
+        self._known: dict[tuple[str, str], tuple[str, str]] = {}
 
     @classmethod
     def installed(cls, places: Iterable[str] = PLACES) -> Names:
@@ -40,19 +26,41 @@ class Names:
         for place in places:
             try:
                 with open(place, encoding="utf-8", errors="replace") as file:
-                    return cls(file)
+                    return cls(file.read())
             except OSError:
                 continue
-        return cls(())
+        return cls("")
 
     def function(self, vendor: int, device: int) -> str:
         """Vendor's and device's names, as far as known."""
-        known = (self.vendors.get(vendor, ""), self.devices.get((vendor, device), ""))
-        return " ".join(word for word in known if word)
+        return " ".join(name for name in self._pair(f"{vendor:04x}", f"{device:04x}") if name)
 
     def kind(self, class_code: int) -> str:
         """What kind of function a 24-bit class code means."""
-        return self.classes.get(class_code >> 8, "")
+        code = class_code >> pci.SUBCLASS_SHIFT
+        base, subclass = divmod(code, 1 << pci.SUBCLASS_SHIFT)
+        return self._pair(f"C {base:02x}", f"{subclass:02x}")[1]
+
+    def _pair(self, outer: str, inner: str) -> tuple[str, str]:
+        """The names of an unindented line and of one indented once below it."""
+        found = self._known.get((outer, inner))
+        if found is None:
+            found = self._known[outer, inner] = self._find(outer, inner)
+        return found
+
+    def _find(self, outer: str, inner: str) -> tuple[str, str]:
+        start = self._text.find(f"\n{outer}  ")
+        if start < 0:
+            return "", ""
+        line = self._text.index("\n", start + 1)
+        name = self._text[start + len(outer) + 3 : line]
+        end = line
+        while self._text.startswith(("\n\t", "\n#"), end):
+            end = self._text.index("\n", end + 1)
+        within = self._text.find(f"\n\t{inner}  ", line, end)
+        if within < 0:
+            return name, ""
+        return name, self._text[within + len(inner) + 4 : self._text.index("\n", within + 1)]
 
 
 def named(machine: Machine, names: Names) -> Machine:

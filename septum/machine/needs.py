@@ -24,7 +24,7 @@ def host_needs(
     `environ` is that of the command: SSH_CONNECTION tells where the login comes from.
     """
     needs: set[HostNeed] = set()
-    for device, reason in (*_mounts(files), *_swaps(files)):
+    for device, reason in (*_mounts(files), *_swaps(files), *_btrfs(files)):
         needs.update(HostNeed(at, reason) for at in functions_below(files, "block", device))
     for interface, reason in (*_login(files, environ), *_default_routes(files)):
         needs.update(HostNeed(at, reason) for at in functions_below(files, "net", interface))
@@ -51,6 +51,13 @@ def _mounts(files: HostFiles) -> Iterator[tuple[str, str]]:
         name = _block_name(files, fields[2]) or _named_device(files, source[1])
         if name:
             yield name, f"holds {what} (/dev/{name})"
+
+
+def _btrfs(files: HostFiles) -> Iterator[tuple[str, str]]:
+    """Mounted Btrfs file systems of several disks: a mount names but the first of them."""
+    for identity in files.names("/sys/fs/btrfs"):
+        for name in files.names(f"/sys/fs/btrfs/{identity}/devices"):
+            yield name, f"holds a part of a Btrfs file system (/dev/{name})"
 
 
 def _block_name(files: HostFiles, numbers: str) -> str:

@@ -23,7 +23,7 @@ C 02  Network controller
 
 
 def test_names_of_vendors_devices_and_classes() -> None:
-    names = Names(DATABASE.splitlines())
+    names = Names(DATABASE)
     assert names.function(0x8086, 0x10D3) == "Intel Corporation 82574L Gigabit Network Connection"
     assert names.function(0x8086, 0x1) == "Intel Corporation"
     assert names.function(0x1, 0x1) == ""
@@ -39,3 +39,9 @@ def test_the_first_database_found_is_used(tmp_path: Path) -> None:
     function = machine.function(PciAddress.parse("01:00.0"))
     assert function and "82574L" in function.name
     assert Names.installed(()).function(0x8086, 0x10D3) == ""
+
+
+def test_a_device_of_another_vendor_is_not_taken() -> None:
+    names = Names("8086  Intel\n\t0001  One\n1af4  Red Hat\n\t0002  Two")
+    assert names.function(0x8086, 0x2) == "Intel"
+    assert names.function(0x1AF4, 0x2) == "Red Hat Two"

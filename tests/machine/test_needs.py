@@ -62,6 +62,13 @@ def test_a_mount_without_device_number_goes_by_name() -> None:
     assert ("03:00.0", "holds the root file system (/dev/nvme0n1p2)") in reasons(laptop())
 
 
+def test_each_disk_of_a_btrfs() -> None:
+    files = workstation()
+    files.entries["/sys/fs/btrfs/1b2c/devices/nvme1n1"] = "../../../../devices/x/nvme1n1"
+    found = reasons(CapturedFiles(files.entries))
+    assert ("82:00.0", "holds a part of a Btrfs file system (/dev/nvme1n1)") in found
+
+
 def test_consoles() -> None:
     found = reasons(laptop())
     assert ("05:00.0", "is the console (ttyS4)") in found
