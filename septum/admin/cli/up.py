@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING, NamedTuple
 
 from septum.admin.cli import world as surroundings
 from septum.errors import NotRunning
@@ -15,7 +15,27 @@ from septum.supervisor.conflicts import runs_already
 from septum.supervisor.world import World
 from septum.units import size_text
 
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+    from septum.machine.model import Machine
+
 HELP = "Start the instances of a partition table, and wait until each runs or has failed."
+
+
+class Options(NamedTuple):
+    """The command's words."""
+
+    table: str
+    names: list[str]
+    json: bool = False
+
+
+def without_argparse(words: list[str]) -> Options | None:
+    """The options of `up TABLE NAME...`, quickly; None for anything else."""
+    if not words or any(word.startswith("-") for word in words):
+        return None
+    return Options(words[0], words[1:])
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -24,16 +44,19 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the instances as JSON")
 
 
-def run(options: Namespace) -> int:
+def run(options: Options) -> int:
     """0: all run; 1: at least one failed, the others run; 130: interrupted, all taken back."""
     from septum.supervisor.beginning import reach_or_begin
 
     machine = surroundings.live_machine()
     world = surroundings.world()
-    held = refuse_running(world, options.names or surroundings.names_in_file(options.table))
-    # What instances hold is not available to Linux, but it is to their table.
-    roomy = machine._replace(memory_available=machine.memory_available + held)
-    table = surroundings.sound_table(options.table, roomy)
+    in_file = surroundings.names_in_file(options.table)
+    active = memory_of_active(world)
+    for name in options.names or in_file:
+        if name in active:
+            raise runs_already(name)
+    held = sum(active.get(name, 0) for name in in_file)
+    table = surroundings.sound_table(options.table, with_room(machine, held))
     partitions = surroundings.chosen(table, options.names)
     found: list[str] = []
     conversation = reach_or_begin(world, found)
@@ -55,24 +78,31 @@ def run(options: Namespace) -> int:
     return 0 if all(row["state"] == RUNNING for row in rows) else 1
 
 
-def refuse_running(world: World, names: list[str]) -> int:
-    """Bytes that running instances hold; TableProblem when one of the names runs already.
+def memory_of_active(world: World) -> dict[str, int]:
+    """Bytes that instances hold which run now, by name.
 
-    The supervisor refuses it too; asked first, the reason is not drowned by the table's.
+    The supervisor refuses what runs already, too; asked first, the reason is not drowned by
+    what the table then lacks.
     """
     from septum.supervisor.beginning import reach
 
     conversation = reach(world)
     if conversation is None:
-        return 0
+        return {}
     conversation.tell({"ask": "list"})
     rows = (conversation.hear() or {}).get("rows", [])
     conversation.close()
-    active = {row["name"]: row["memory"] for row in rows if row["state"] in ACTIVE}
-    for name in names:
-        if name in active:
-            raise runs_already(name)
-    return sum(active.values())
+    return {row["name"]: row["memory"] for row in rows if row["state"] in ACTIVE}
+
+
+def with_room(machine: Machine, held: int) -> Machine:
+    """The machine as a table's rules must see it when its own instances hold so many bytes.
+
+    Linux counts them as gone. Huge pages in use are counted as there already.
+    """
+    in_use = sum((pages.total - pages.free) * pages.size for pages in machine.huge_pages)
+    beyond = max(0, held - in_use)
+    return machine._replace(memory_available=machine.memory_available + beyond)
 
 
 class TakingBack:

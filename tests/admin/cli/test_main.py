@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -107,20 +108,25 @@ def test_a_reader_that_leaves_is_no_error() -> None:
 
 IMPORTS = """
 import sys
+sys.path.insert(0, {root!r})
+before = set(sys.modules)
 from septum.admin.cli import main
-main.dispatch = lambda words: [main.command_module("run").without_argparse(words[1:])] and 0
-main.main(["run", "table.toml", "blue"])
-print(*sorted(sys.modules))
+module = main.command_module({command!r})
+assert module.without_argparse(["table.toml", "blue"]) is not None
+assert module.without_argparse(["--help"]) is None
+print("septum.admin.cli." + {command!r}, *sorted(set(sys.modules) - before))
 """
 
 
-def test_run_is_found_without_costly_modules() -> None:
+@pytest.mark.parametrize("command", ["run", "up"])
+def test_a_start_is_found_without_costly_modules(command: str) -> None:
+    root = str(Path(__file__).parents[3])
     ran = subprocess.run(
-        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {sys.path[0]!r})\n{IMPORTS}"],
+        [sys.executable, "-I", "-c", IMPORTS.format(root=root, command=command)],
         capture_output=True,
         text=True,
         timeout=60,
     )
     loaded = set(ran.stdout.split())
-    assert "septum.admin.cli.run" in loaded, ran.stderr
+    assert f"septum.admin.cli.{command}" in loaded, ran.stderr
     assert not loaded & {"argparse", "asyncio", "dataclasses", "json", "subprocess", "inspect"}
