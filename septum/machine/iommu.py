@@ -50,7 +50,7 @@ def _group(files: HostFiles, number: int) -> IommuGroup:
 def _remaps_interrupts(files: HostFiles) -> bool:
     """Linux names every interrupt chip below a remapping one "IR-...", Intel's and AMD's alike."""
     return any(
-        word.startswith("IR-")
+        word.startswith(("IR-IO-APIC", "IR-PCI-MSI"))
         for line in files.read_text("/proc/interrupts", "").splitlines()
         for word in line.split()
     )
