@@ -23,8 +23,8 @@ lab: $(READY)
 	$(VENV)/bin/python -m septum.lab build
 
 $(READY): pyproject.toml scripts/prepare
-	scripts/prepare $(PYTHON) $(VENV)
-	touch $@
+	@scripts/prepare $(PYTHON) $(VENV)
+	@touch $@
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -222,14 +222,16 @@ class Lab:
 
     def stop(self) -> None:
         """Keep the logs, then switch the computer off."""
-        if self.alive():
-            self.keep_logs()
-            self.line.hang_up()
-            tell_monitor(self._places().monitor, "quit")
-            deadline = time.monotonic() + STOP_SECONDS
-            while self.alive() and time.monotonic() < deadline:
-                time.sleep(0.02)
-        self.kill()
+        try:
+            if self.alive():
+                self.keep_logs()
+                self.line.hang_up()
+                tell_monitor(self._places().monitor, "quit")
+                deadline = time.monotonic() + STOP_SECONDS
+                while self.alive() and time.monotonic() < deadline:
+                    time.sleep(0.02)
+        finally:
+            self.kill()
 
     def keep_logs(self) -> None:
         """Copy Septum's logs and the kernel's messages out of the lab into the run's folder."""
