@@ -92,11 +92,14 @@ def run(
         guest = held.enter_context(VirtualMachine())
         space = AddressSpace(guest, memory_slice.ram, stage)
         routes = Routes(guest)
+        lock = threading.Lock()
         console = Console(
-            directory.log_of(partition.name), lambda level: guest.irq_line(_SERIAL, level)
+            directory.log_of(partition.name), lambda level: guest.irq_line(_SERIAL, level), lock
         )
         held.callback(console.close)
-        processors = Processors(partition.name, guest, space, partition.processors.numbers)
+        processors = Processors(
+            partition.name, guest, space, partition.processors.numbers, lock
+        )
         link = Link(console, processors.lock, partition.name)
         held.callback(link.close)
         routing = route(seen)

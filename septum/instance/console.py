@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -24,7 +25,8 @@ class Console:
     `output` is called under the instance's lock; everything else by the one thread that serves.
     """
 
-    def __init__(self, log: str, line: Callable[[int], None]) -> None:
+    def __init__(self, log: str, line: Callable[[int], None], lock: threading.Lock) -> None:
+        self._lock = lock
         self.port = SerialPort(self._output, line)
         self.event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -52,7 +54,8 @@ class Console:
         """Give what the guest wrote to the log and to all readers."""
         with suppress(BlockingIOError):
             os.eventfd_read(self.event)
-        fresh, self._fresh = self._fresh, bytearray()
+        with self._lock:
+            fresh, self._fresh = self._fresh, bytearray()
         if not fresh:
             return
         _write_all(self._log, fresh)

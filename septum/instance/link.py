@@ -16,7 +16,7 @@ from septum.messages import Message, error_message
 
 Answer = Callable[[Message], Mapping[str, object]]
 
-_TYPING = 0.02  # seconds between looks whether the guest has taken what was typed
+_AGAIN = 0.02  # seconds between looks whether a slow reader, or the guest, takes what waits
 
 
 class Link:
@@ -33,6 +33,7 @@ class Link:
         self._watch(console.event, lambda: console.pass_on())
         self._watch(self._wake, lambda: None)
         self._servers: list[socket.socket] = []
+        self._channels: list[Channel] = []
 
     def serve(self, control: str, console: str) -> None:
         """Listen at these paths and begin."""
@@ -80,7 +81,7 @@ class Link:
 
     def _serve(self) -> None:
         while not self._leaving:
-            timeout = _TYPING if self.console.waits_for_room or self.console.lagging else None
+            timeout = _AGAIN if self._is_behind else None
             for key, _ in self._selector.select(timeout):
                 key.data()
             if self.console.waits_for_room:
@@ -88,6 +89,15 @@ class Link:
                     self.console.deliver()
             for reader in self.console.lagging:
                 self.console.flush(reader)
+            for channel in self._channels:
+                channel.flush()
+
+    @property
+    def _is_behind(self) -> bool:
+        console = self.console
+        if console.waits_for_room or console.lagging:
+            return True
+        return any(channel.unsent for channel in self._channels)
 
     def _typed(self, data: bytes) -> None:
         self.console.typed(data)
@@ -116,6 +126,7 @@ class Link:
     def _asker(self, server: socket.socket) -> None:
         stream, _ = server.accept()
         channel = Channel(stream)
+        self._channels.append(channel)
 
         def asked() -> None:
             try:
@@ -125,6 +136,7 @@ class Link:
                 messages = None
             if messages is None:
                 self._selector.unregister(channel)
+                self._channels.remove(channel)
                 channel.close()
                 return
             for message in messages:

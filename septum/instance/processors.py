@@ -24,10 +24,15 @@ class Processors:
     """
 
     def __init__(
-        self, name: str, machine: VirtualMachine, space: AddressSpace, numbers: tuple[int, ...]
+        self,
+        name: str,
+        machine: VirtualMachine,
+        space: AddressSpace,
+        numbers: tuple[int, ...],
+        lock: threading.Lock,
     ) -> None:
         self.name = name
-        self.lock = threading.Lock()
+        self.lock = lock
         self.numbers = numbers  # the machine's processors they run on
         self._stops = [
             Stop(machine.processor(number, len(numbers)), space.ports, space.memory)

@@ -35,7 +35,7 @@ T = TypeVar("T", bound=CStruct)
 
 @dataclass_transform(kw_only_default=True)
 def layout(
-    *, size: int, pack: int = 0, **arrays: tuple[type, int]
+    *, size: int, pack: int = 0, **arrays: tuple[Any, int]
 ) -> Callable[[type[T]], type[T]]:
     """Turn annotations into ctypes fields; TypeError when the size is not the header's.
 
