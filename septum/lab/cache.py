@@ -13,6 +13,7 @@ from pathlib import Path
 from septum.lab.progress import Progress
 
 KEPT_OF_A_NAME = 4
+DIGITS = 16
 
 
 def cache_folder() -> Path:
@@ -25,7 +26,7 @@ def cache_folder() -> Path:
 
 def digest(recipe: object) -> str:
     """Short name of a recipe, which is known by its repr."""
-    return hashlib.sha256(repr(recipe).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr(recipe).encode()).hexdigest()[:DIGITS]
 
 
 def built(
@@ -60,7 +61,8 @@ def locked(name: str) -> Iterator[None]:
 
 
 def _prune(name: str) -> None:
-    folders = [path for path in cache_folder().glob(f"{name}-*") if path.is_dir()]
+    found = cache_folder().glob(f"{name}-{'?' * DIGITS}")
+    folders = [path for path in found if path.is_dir() and "-" not in path.name[-DIGITS:]]
     folders.sort(key=lambda path: path.stat().st_mtime, reverse=True)
     for old in folders[KEPT_OF_A_NAME:]:
         shutil.rmtree(old, ignore_errors=True)

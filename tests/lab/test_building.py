@@ -103,9 +103,12 @@ def test_what_was_half_built_is_built_again(cache: Path) -> None:
 
 
 def test_old_builds_are_removed(cache: Path) -> None:
+    built("thing-tree", 0, lambda folder: None, "building", QUIET)
     for number in range(8):
         built("thing", number, lambda folder: None, "building", QUIET)
-    assert len([path for path in cache.glob("thing-*") if path.is_dir()]) < 8
+    folders = [path.name for path in cache.glob("thing-*") if path.is_dir()]
+    assert len(folders) < 8
+    assert any(name.startswith("thing-tree-") for name in folders)
 
 
 def test_a_recipe_is_known_by_all_it_says() -> None:
