@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from septum.errors import MachineProblem
+from septum.layouts import pci
 from septum.machine.model import Ecam, Function, Machine, RootBus
 from septum.partitions.model import Partition
 from septum.units import PciAddress, Span
@@ -133,7 +134,7 @@ def _widened(root: RootBus, below: list[Function]) -> RootBus:
             io = _covering(io, item.bridge.io)
             memory = _covering(memory, item.bridge.memory)
             memory = _covering(memory, item.bridge.prefetchable)
-    return root._replace(memory=memory, io=io)
+    return root._replace(memory=memory, io=io, last=_last_bus(root, below))
 
 
 def _covering(windows: tuple[Span, ...], span: Span | None) -> tuple[Span, ...]:
@@ -148,15 +149,29 @@ def _covering(windows: tuple[Span, ...], span: Span | None) -> tuple[Span, ...]:
     return (*apart, Span(start, end - start))
 
 
+def _last_bus(root: RootBus, below: list[Function]) -> int:
+    """The highest bus an instance may find anything on.
+
+    Linux looks at every device number of every bus that the MCFG promises: 8,192 probes for 256
+    buses. No bus is promised that has nothing to be found on.
+    """
+    ends = [item.bridge.subordinate for item in below if item.bridge is not None]
+    return min(max([root.first, *ends, *(item.address.bus for item in below)]), root.last)
+
+
 def _areas(machine: Machine, roots: tuple[RootBus, ...]) -> tuple[Ecam, ...]:
-    """The memory-mapped configuration areas of the root buses in use, whole."""
-    return tuple(
-        area
-        for area in machine.ecam
-        if any(
-            root.domain == area.domain
+    """The memory-mapped configuration areas of the root buses in use, up to their last bus."""
+    areas = []
+    for area in machine.ecam:
+        ends = [
+            root.last
+            for root in roots
+            if root.domain == area.domain
             and area.first_bus <= root.last
             and root.first <= area.last_bus
-            for root in roots
-        )
-    )
+        ]
+        if ends:
+            last = min(max(ends), area.last_bus)
+            size = (last - area.first_bus + 1) * pci.ECAM_BUS_SIZE
+            areas.append(area._replace(last_bus=last, span=Span(area.span.start, size)))
+    return tuple(areas)
