@@ -58,6 +58,7 @@ class Capability(enum.IntEnum):
     PIT2 = 33
     IRQFD_RESAMPLE = 82
     IMMEDIATE_EXIT = 136
+    HALT_POLL = 182
 
 
 @layout(size=32)
@@ -121,6 +122,19 @@ class InternalError(enum.IntEnum):
     SIMUL_EX = 2
     DELIVERY_EV = 3
     UNEXPECTED_EXIT_REASON = 4
+
+
+@layout(size=104, pad=(ctypes.c_uint8, 64))
+class EnableCap(CStruct):
+    """struct kvm_enable_cap."""
+
+    cap: u32
+    flags: u32 = 0
+    arg0: u64 = 0
+    arg1: u64 = 0
+    arg2: u64 = 0
+    arg3: u64 = 0
+    pad: object = None
 
 
 @layout(size=32)
@@ -340,6 +354,7 @@ class KVM:
     IRQFD = Ioctl(_KVM, 0x76, sends=Irqfd)
     CREATE_PIT2 = Ioctl(_KVM, 0x77, sends=PitConfig)
     RUN = Ioctl(_KVM, 0x80)
+    ENABLE_CAP = Ioctl(_KVM, 0xA3, sends=EnableCap)
     GET_REGS = Ioctl(_KVM, 0x81, returns=Registers)
     SET_REGS = Ioctl(_KVM, 0x82, sends=Registers)
     GET_SREGS = Ioctl(_KVM, 0x83, returns=SpecialRegisters)

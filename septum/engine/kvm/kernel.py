@@ -53,7 +53,7 @@ def prepared(path: str, cache: str | None = None) -> Kernel:
     try:
         status = os.stat(path)
         unpacked = os.path.join(
-            folder, f"{status.st_dev}-{status.st_ino}-{status.st_size}-{status.st_mtime_ns}"
+            folder, f"{os.path.basename(path)}-{status.st_size}-{status.st_mtime_ns}"
         )
         try:
             return _read_cached(unpacked)
