@@ -9,17 +9,15 @@ from septum.discovery.view import View
 from septum.errors import Problem
 from septum.host.memory import GuestMemory
 from septum.instance.address_space import AddressSpace
+from septum.instance.body import Body
 from septum.instance.buses import Buses
-from septum.instance.console import Console
 from septum.instance.link import Answer
 from septum.instance.owned import OwnedFunction
 from septum.instance.processors import Processors
 from septum.interrupts.table import VMM, Interrupt, counts, message_handler
 from septum.layouts import vfio
-from septum.machine.model import Machine
 from septum.memory.layout import Slice
 from septum.messages import Message
-from septum.partitions.model import Partition
 from septum.translation.leases import Lease
 from septum.units import PciAddress
 
@@ -30,22 +28,14 @@ Rows = list[dict[str, object]]
 
 
 def answers(
-    partition: Partition,
-    machine: Machine,
-    seen: View,
-    memory_slice: Slice,
-    memory: GuestMemory,
-    owned: Mapping[PciAddress, OwnedFunction],
-    buses: Buses,
-    space: AddressSpace,
-    processors: Processors,
-    console: Console,
-    end: Callable[[str, str], None],
+    body: Body, owned: Mapping[PciAddress, OwnedFunction], buses: Buses
 ) -> dict[str, Answer]:
     """One function a question; each returns what is sent back."""
+    plan, space, processors = body.plan, body.space, body.processors
+    name = plan.partition.name
 
     def stop(message: Message) -> Mapping[str, object]:
-        end("stopped", "")
+        body.outcome.end("stopped", "")
         return {"rows": []}
 
     def revoke(message: Message) -> Mapping[str, object]:
@@ -61,11 +51,11 @@ def answers(
     return {
         "stop": stop,
         "revoke": revoke,
-        "devices": rows_of(lambda: device_rows(seen, owned)),
-        "memory": rows_of(lambda: memory_rows(memory_slice, memory, space)),
-        "interrupts": rows_of(lambda: interrupt_rows(partition.name, owned, processors)),
+        "devices": rows_of(lambda: device_rows(plan.seen, owned)),
+        "memory": rows_of(lambda: memory_rows(plan.memory, body.memory)),
+        "interrupts": rows_of(lambda: interrupt_rows(name, owned)),
         "probes": rows_of(buses.probes.rows),
-        "translations": rows_of(lambda: translation_rows(memory_slice, space)),
+        "translations": rows_of(lambda: translation_rows(plan.memory, space)),
         "exits": rows_of(lambda: exit_rows(processors, space)),
     }
 
@@ -95,7 +85,7 @@ def device_rows(seen: View, owned: Mapping[PciAddress, OwnedFunction]) -> Rows:
     return sorted(rows, key=lambda row: str(row["address"]))
 
 
-def memory_rows(memory_slice: Slice, memory: GuestMemory, space: AddressSpace) -> Rows:
+def memory_rows(memory_slice: Slice, memory: GuestMemory) -> Rows:
     """The memory map the instance was told, and what stands behind it."""
     pages = "huge pages" if memory.huge else "plain pages"
     return [
@@ -109,9 +99,7 @@ def memory_rows(memory_slice: Slice, memory: GuestMemory, space: AddressSpace) -
     ]
 
 
-def interrupt_rows(
-    name: str, owned: Mapping[PciAddress, OwnedFunction], processors: Processors
-) -> Rows:
+def interrupt_rows(name: str, owned: Mapping[PciAddress, OwnedFunction]) -> Rows:
     """The interrupt table [0039]: the owner's rows, then what the VMM handles for it."""
     with open("/proc/interrupts", encoding="ascii") as file:
         delivered = counts(file.read())

@@ -11,10 +11,10 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
-from septum.discovery.acpi.tables import Tables, description_tables
+from septum.discovery.acpi.tables import description_tables
 from septum.discovery.pci_bus import ConfigurationMechanism
-from septum.discovery.routing import Routing, route
-from septum.discovery.view import View, view
+from septum.discovery.routing import route
+from septum.discovery.view import view
 from septum.engine.kvm import start
 from septum.engine.kvm.kernel import Kernel, prepared
 from septum.engine.kvm.machine import VirtualMachine
@@ -27,6 +27,7 @@ from septum.host.vfio import Container, Device
 from septum.instance.address_space import AddressSpace
 from septum.instance.answers import answers
 from septum.instance.board import legacy_ports
+from septum.instance.body import Body, Outcome, Plan
 from septum.instance.buses import Buses
 from septum.instance.console import Console
 from septum.instance.interrupts import DeviceInterrupts, Routes
@@ -34,33 +35,15 @@ from septum.instance.link import Link
 from septum.instance.owned import OwnedFunction
 from septum.instance.processors import Processors
 from septum.layouts import uart, vfio, x86
-from septum.machine.model import Machine
-from septum.memory.layout import Slice, slice_of
+from septum.machine.model import Function, Machine
+from septum.memory.layout import slice_of
 from septum.partitions.model import Partition
-from septum.shared.power import POWER_OFF, RESET, PowerManagement
+from septum.shared.power import PowerManagement
 from septum.state import Ending
 from septum.units import PciAddress, size_text
 
 Report = Callable[[str, Mapping[str, object]], None]
-
-_ENDINGS = {POWER_OFF: "powered off", RESET: "reset"}
-
-
-class Outcome:
-    """How it ends: the first reason given counts."""
-
-    def __init__(self) -> None:
-        self._ended = threading.Event()
-        self.ending = Ending("failed", "it ended without a reason")
-
-    def end(self, reason: str, detail: str = "") -> None:
-        if not self._ended.is_set():
-            self.ending = Ending(_ENDINGS.get(reason, reason), detail)
-            self._ended.set()
-
-    def wait(self) -> Ending:
-        self._ended.wait()
-        return self.ending
+Stage = Callable[[str], None]
 
 
 def run(
@@ -80,68 +63,43 @@ def run(
     def stage(text: str) -> None:
         report("stage", {"text": text})
 
-    seen = view(machine, partition)
-    memory_slice = slice_of(machine, partition)
+    plan = planned(partition, machine)
     stage("preparing the kernel")
     kernel = prepared(partition.kernel)
-    outcome = Outcome()
     with ExitStack() as held:
-        memory = held.enter_context(GuestMemory(memory_slice.size, directory.claims))
-        stage(f"has {size_text(memory.size)} of memory, {_pages(memory)}")
+        memory = reserve(plan, directory, held, stage)
         claim(partition, directory, held, stage)
-        guest = held.enter_context(VirtualMachine())
-        space = AddressSpace(guest, memory_slice.ram, stage)
-        routes = Routes(guest)
-        lock = threading.Lock()
-        console = Console(
-            directory.log_of(partition.name), lambda level: guest.irq_line(_SERIAL, level), lock
-        )
-        held.callback(console.close)
-        processors = Processors(
-            partition.name, guest, space, partition.processors.numbers, lock
-        )
-        link = Link(console, processors.lock, partition.name)
-        held.callback(link.close)
-        routing = route(seen)
-        owned = hand_over(
-            seen, routing, memory, memory_slice, guest, routes, space, held, stage, link, outcome
-        )
-        buses = Buses(seen, owned)
-        mechanism = ConfigurationMechanism(buses, seen.ecam)
-        legacy_ports(space.ports, console.port, PowerManagement(outcome.end), mechanism)
-        arm_ecam(space, seen, mechanism)
-        tables = description_tables(seen, range(len(partition.processors.numbers)), routing)
-        load(memory, memory_slice, partition, kernel, tables)
-        start.enter(processors.first.processor, kernel.entry)
-        processors.on_end = outcome.end
-        link.answers = answers(
-            partition,
-            machine,
-            seen,
-            memory_slice,
-            memory,
-            owned,
-            buses,
-            space,
-            processors,
-            console,
-            outcome.end,
-        )
+        body = assemble(plan, memory, directory, held, stage)
+        owned = hand_over(body, held, stage)
+        buses = Buses(plan.seen, owned)
+        arm(body, buses)
+        load(body, kernel)
+        start.enter(body.processors.first.processor, kernel.entry)
+        body.link.answers = answers(body, owned, buses)
         if terminal:
-            link.terminal(0, 1)
-        link.serve(directory.control_of(partition.name), directory.console_of(partition.name))
-        held.callback(processors.stop)
-        processors.start()
+            body.link.terminal(0, 1)
+        body.link.serve(directory.control_of(partition.name), directory.console_of(partition.name))
+        held.callback(body.processors.stop)
+        body.processors.start()
         report("state", {"state": "running"})
-        return outcome.wait()
+        return body.outcome.wait()
 
 
-_SERIAL = uart.SERIAL_1_GSI
+def planned(partition: Partition, machine: Machine) -> Plan:
+    """What it will see, and where; nothing is taken yet."""
+    seen = view(machine, partition)
+    return Plan(partition, machine, seen, slice_of(machine, partition), route(seen))
 
 
-def claim(
-    partition: Partition, directory: RunDirectory, held: ExitStack, stage: Callable[[str], None]
-) -> None:
+def reserve(plan: Plan, directory: RunDirectory, held: ExitStack, stage: Stage) -> GuestMemory:
+    """Take its memory from Linux."""
+    memory = held.enter_context(GuestMemory(plan.memory.size, directory.claims))
+    pages = "huge pages" if memory.huge else "plain pages"
+    stage(f"has {size_text(memory.size)} of memory, {pages}")
+    return memory
+
+
+def claim(partition: Partition, directory: RunDirectory, held: ExitStack, stage: Stage) -> None:
     """Take every function from Linux."""
     journal = Journal(directory.claims)
     for address in partition.functions:
@@ -149,56 +107,68 @@ def claim(
         held.enter_context(Claim(str(address), journal, partition.name))
 
 
-def hand_over(
-    seen: View,
-    routing: Routing,
-    memory: GuestMemory,
-    memory_slice: Slice,
-    guest: VirtualMachine,
-    routes: Routes,
-    space: AddressSpace,
-    held: ExitStack,
-    stage: Callable[[str], None],
-    link: Link,
-    outcome: Outcome,
-) -> dict[PciAddress, OwnedFunction]:
-    """Give the guest its memory, and its functions the same memory and their registers."""
-    container = None
-    if seen.functions:
-        require_locked_memory(memory.size)
-        container = held.enter_context(Container())
-    devices = {
-        function.address: _opened(container, function.address, function.iommu_group)
-        for function in seen.functions
-        if container is not None
-    }
+def assemble(
+    plan: Plan, memory: GuestMemory, directory: RunDirectory, held: ExitStack, stage: Stage
+) -> Body:
+    """Make the empty computer: memory, processors, console; no functions yet."""
+    partition = plan.partition
+    guest = held.enter_context(VirtualMachine())
     offset = 0
-    for span in memory_slice.ram:
+    for span in plan.memory.ram:
         guest.map(span.start, span.size, memory.address + offset)
-        if container is not None:
-            container.map(memory.address + offset, span.start, span.size)
+        offset += span.size
+    space = AddressSpace(guest, plan.memory.ram, stage)
+    lock = threading.Lock()
+    console = Console(
+        directory.log_of(partition.name),
+        lambda level: guest.irq_line(uart.SERIAL_1_GSI, level),
+        lock,
+    )
+    held.callback(console.close)
+    outcome = Outcome()
+    processors = Processors(partition.name, guest, space, partition.processors.numbers, lock)
+    processors.on_end = outcome.end
+    link = Link(console, lock, partition.name)
+    held.callback(link.close)
+    return Body(plan, memory, guest, space, processors, console, link, outcome)
+
+
+def hand_over(body: Body, held: ExitStack, stage: Stage) -> dict[PciAddress, OwnedFunction]:
+    """Give the functions the guest's memory, and the guest the functions."""
+    routes = Routes(body.guest)
+    functions = body.plan.seen.functions
+    if not functions:
+        return {}
+    require_locked_memory(body.memory.size)
+    container = held.enter_context(Container())
+    devices = [_opened(container, function) for function in functions]
+    offset = 0
+    for span in body.plan.memory.ram:
+        container.map(body.memory.address + offset, span.start, span.size)
         offset += span.size
     owned = {}
-    for function in seen.functions:
-        device = devices[function.address]
+    for function, device in zip(functions, devices, strict=True):
         if device.can_reset:
             stage(f"resetting {function.address}")
             device.reset()
-        interrupts = DeviceInterrupts(device, routes, routing.gsi_of.get(function.address, 0))
-        one = OwnedFunction(function, device, interrupts, space)
+        line = body.plan.routing.gsi_of.get(function.address, 0)
+        interrupts = DeviceInterrupts(device, routes, line)
+        one = OwnedFunction(function, device, interrupts, body.space)
         held.callback(one.quiet)
-        if container is not None:
-            one.share_registers_with_own_devices(container)
+        one.share_registers_with_own_devices(container)
         one.place_bars()
         interrupts.use_line()
-        _notice_when_wanted_back(one, link, outcome)
+        _notice_when_wanted_back(one, body.link, body.outcome)
         owned[function.address] = one
     return owned
 
 
-def arm_ecam(space: AddressSpace, seen: View, mechanism: ConfigurationMechanism) -> None:
-    """Let the memory-mapped configuration areas answer."""
-    for area in seen.ecam:
+def arm(body: Body, buses: Buses) -> None:
+    """Let the board's ports and the configuration areas answer."""
+    mechanism = ConfigurationMechanism(buses, body.plan.seen.ecam)
+    power = PowerManagement(body.outcome.end)
+    legacy_ports(body.space.ports, body.console.port, power, mechanism)
+    for area in body.plan.seen.ecam:
         base = area.span.start
 
         def read(offset: int, width: int, base: int = base) -> int:
@@ -207,37 +177,34 @@ def arm_ecam(space: AddressSpace, seen: View, mechanism: ConfigurationMechanism)
         def write(offset: int, width: int, value: int, base: int = base) -> None:
             mechanism.ecam_write(base + offset, width, value)
 
-        space.memory.add(area.span, "PCI configuration (ECAM)", read, write)
+        body.space.memory.add(area.span, "PCI configuration (ECAM)", read, write)
 
 
-def load(
-    memory: GuestMemory,
-    memory_slice: Slice,
-    partition: Partition,
-    kernel: Kernel,
-    tables: Tables,
-) -> None:
+def load(body: Body, kernel: Kernel) -> None:
     """Write kernel, initrd, command line, memory map and description tables into memory."""
+    plan, view_of_memory = body.plan, body.memory.view
+    partition = plan.partition
+    tables = description_tables(plan.seen, range(len(partition.processors.numbers)), plan.routing)
     for address, blob in tables.blobs:
-        memory.view[address : address + len(blob)] = blob
-    memory_map = [start.E820(entry.span, x86.E820_TYPES[entry.kind]) for entry in memory_slice.e820]
-    low_end = memory_slice.ram[0].size
+        view_of_memory[address : address + len(blob)] = blob
+    memory_map = [start.E820(entry.span, x86.E820_TYPES[entry.kind]) for entry in plan.memory.e820]
+    low_end = plan.memory.ram[0].size
     start.load(
-        memory.view[:low_end],
+        view_of_memory[:low_end],
         low_end,
         kernel,
         start.Start(partition.initrd, partition.command_line, memory_map, tables.address),
     )
 
 
-def _opened(container: Container, address: PciAddress, group: int | None) -> Device:
-    if group is None:
+def _opened(container: Container, function: Function) -> Device:
+    if function.iommu_group is None:
         raise HostProblem(
-            f"{address} has no IOMMU group",
+            f"{function.address} has no IOMMU group",
             because="the IOMMU is off",
             remedy="boot with intel_iommu=on or amd_iommu=on",
         )
-    return container.device(str(address), group)
+    return container.device(str(function.address), function.iommu_group)
 
 
 def _notice_when_wanted_back(one: OwnedFunction, link: Link, outcome: Outcome) -> None:
@@ -250,7 +217,3 @@ def _notice_when_wanted_back(one: OwnedFunction, link: Link, outcome: Outcome) -
 
     one.device.connect(vfio.PCI_REQ_IRQ, [event])
     link.watch(event, wanted)
-
-
-def _pages(memory: GuestMemory) -> str:
-    return "huge pages" if memory.huge else "plain pages"
