@@ -18,7 +18,7 @@ from septum.errors import HostProblem
 from septum.lab.command import command
 from septum.lab.progress import Progress
 
-NEEDED = ("acpica-tools", "e2fsprogs", "mmdebstrap", "openssh-client", "pciutils")
+NEEDED = ("acpica-tools", "binutils", "e2fsprogs", "mmdebstrap", "openssh-client", "pciutils")
 QEMU = "qemu-system-x86"
 QEMU_PROGRAM = "qemu-system-x86_64"
 QEMU_LOWEST = 8

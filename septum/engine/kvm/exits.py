@@ -120,9 +120,10 @@ def internal_error(stop: Stop) -> str:
     """KVM could not go on, mostly at an instruction its emulator lacks."""
     suberror = stop.processor.internal.suberror
     names = {int(error): error.name for error in kvm.InternalError}
+    where = f"at rip {stop.processor.registers().rip:#x}"
     stop.detail = (
-        f"KVM gave up: {names.get(suberror, suberror)} at rip "
-        f"{stop.processor.registers().rip:#x}; is this KVM real? (septum doctor)"
+        f"KVM gave up ({names.get(suberror, suberror)}) {where}: the guest runs where it has no "
+        "memory, or this KVM lacks the instruction there (septum doctor)"
     )
     return FAILED
 
