@@ -113,6 +113,8 @@ def assemble(
     """Make the empty computer: memory, processors, console; no functions yet."""
     partition = plan.partition
     guest = held.enter_context(VirtualMachine())
+    if not partition.processors.own:
+        guest.give_away_idle_time()
     offset = 0
     for span in plan.memory.ram:
         guest.map(span.start, span.size, memory.address + offset)

@@ -34,7 +34,8 @@ def make(name: str, folder: Path, **symbols: int) -> Path:
         compiled, linked = folder / f"{name}.o", folder / f"{name}.elf"
         defined = [f"--defsym={key}={value}" for key, value in symbols.items()]
         _run(["as", "--64", "-I", str(sources), *defined, "-o", str(compiled), str(source)])
-    _run(["ld", "-static", "-nostdlib", "-N", f"-Ttext={ENTRY:#x}", "-o", str(linked), str(compiled)])
+    place = f"-Ttext={ENTRY:#x}"
+    _run(["ld", "-static", "-nostdlib", "-N", place, "-o", str(linked), str(compiled)])
     return linked
 
 
