@@ -14,6 +14,7 @@ demo: $(READY)
 	$(VENV)/bin/python -m septum.lab demo
 
 test: $(READY)
+	$(VENV)/bin/python -m septum.lab packages
 	$(VENV)/bin/python -m pytest
 
 bench: $(READY)

@@ -42,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
         made.set_defaults(does=does)
         return made
 
+    verb("packages", install_packages, "install the Debian packages that lab and tests need")
     verb("build", build, "build the disks of the lab computer, if they are not there")
     start = verb("start", start_lab, "start a lab computer that goes on running")
     start.add_argument("--computer", default=USUAL, help="a name, or a file that describes one")
@@ -60,6 +61,11 @@ def parser() -> argparse.ArgumentParser:
     verb("bench", bench, "measure Septum and QEMU side by side in the lab")
     verb("demo", demo, "run the main job in the lab and print its report")
     return top
+
+
+def install_packages(options: argparse.Namespace) -> int:
+    packages.install(Progress())
+    return 0
 
 
 def build(options: argparse.Namespace) -> int:

@@ -73,7 +73,9 @@ def test_a_function_behind_a_root_port() -> None:
     assert [str(f.address) for f in blue.bridges] == ["0000:00:01.0"]
     assert addresses(blue.host_bridges) == ["0000:00:00.0"]
     assert blue.placeholders == ()
-    assert blue.ecam == a_machine().ecam
+    (area,), (whole,) = blue.ecam, a_machine().ecam
+    assert (area.first_bus, area.last_bus) == (0, 1), "nothing can be found beyond bus 1"
+    assert area.span == Span(whole.span.start, 2 * MiB)
     assert blue.function(address("02:00.0")) is None
     behind = blue.function(address("01:00.0"))
     assert behind is not None and blue.bridge_above(behind) == blue.bridges[0]
@@ -109,7 +111,9 @@ def test_a_machine_without_bus_0_still_shows_one() -> None:
 
 def test_windows_are_the_machines_own() -> None:
     machine = a_machine()
-    assert seen("00:04.0", "01:00.0").root_buses == machine.root_buses
+    (mine,), (whole,) = seen("00:04.0", "01:00.0").root_buses, machine.root_buses
+    assert (mine.memory, mine.io) == (whole.memory, whole.io)
+    assert (mine.first, mine.last) == (0, 1)
 
 
 def test_a_root_without_windows_gets_those_of_what_stands_on_it() -> None:

@@ -154,7 +154,7 @@ def test_what_the_witness_reads(iasl: str, tmp_path: Path) -> None:
         'Name (_HID, EisaId ("PNP0A08")',
         "Package (0x04) { 0x0001FFFF, Zero, Zero, 0x10 }",
         "Package (0x04) { 0x0004FFFF, Zero, Zero, 0x11 }",
-        "Memory32Fixed (ReadWrite, 0xB0000000, // Address Base 0x10000000",
+        "Memory32Fixed (ReadWrite, 0xB0000000, // Address Base 0x00200000",
         "IRQNoFlags () {4}",
         "0x80000000, // Range Minimum 0xAFFFFFFF, // Range Maximum",
         "0x0000000180000000, // Range Minimum 0x000000097FFFFFFF, // Range Maximum",
