@@ -368,8 +368,11 @@ class Cpuid:
     """Leaves and bits of CPUID the VMM sets or edits. Intel SDM volume 2A, CPUID; kvm/cpuid.rst."""
 
     FEATURES = 0x1
+    CACHES = 0x4
     TOPOLOGY = 0xB
     TOPOLOGY_V2 = 0x1F
+    AMD_SIZES = 0x80000008  # ECX: cores in 7:0 less one, bits of the core number in 15:12
+    AMD_CACHES = 0x8000001D
     AMD_TOPOLOGY = 0x8000001E
     # Leaf 1, ECX. KVM leaves these two to the VMM (facts of KVM_GET_SUPPORTED_CPUID).
     TSC_DEADLINE = 1 << 24
@@ -379,3 +382,14 @@ class Cpuid:
     LOGICAL_SHIFT = 16
     LOGICAL_MASK = 0xFF
     HTT = 1 << 28  # leaf 1, EDX
+    # Leaf 4 and AMD's 8000001D, EAX: type 4:0, level 7:5, sharing 25:14 and (Intel) cores 31:26,
+    # both less one.
+    CACHE_TYPE = 0x1F
+    CACHE_LEVEL_SHIFT = 5
+    CACHE_LEVEL_MASK = 0x7
+    CACHE_SHARING_SHIFT = 14
+    CACHE_KEPT = 0x3FFF
+    CACHE_CORES_SHIFT = 26
+    LAST_LEVEL = 3
+    CORES_MASK = 0xF0FF  # of AMD_SIZES' ECX
+    CORE_BITS_SHIFT = 12

@@ -189,5 +189,18 @@ def edit_cpuid(entry: kvm.CpuidEntry, number: int, count: int) -> None:
             entry.eax, entry.ebx = 0, 1
         elif entry.index == 1:
             entry.eax, entry.ebx = (count - 1).bit_length(), count
+    elif entry.function in (Cpuid.CACHES, Cpuid.AMD_CACHES) and entry.eax & Cpuid.CACHE_TYPE:
+        # The last level is the package's, the others each core's.
+        level = entry.eax >> Cpuid.CACHE_LEVEL_SHIFT & Cpuid.CACHE_LEVEL_MASK
+        sharing = count - 1 if level >= Cpuid.LAST_LEVEL else 0
+        cores = count - 1 if entry.function == Cpuid.CACHES else 0
+        entry.eax = (
+            entry.eax & Cpuid.CACHE_KEPT
+            | sharing << Cpuid.CACHE_SHARING_SHIFT
+            | cores << Cpuid.CACHE_CORES_SHIFT
+        )
+    elif entry.function == Cpuid.AMD_SIZES:
+        bits = (count - 1).bit_length()
+        entry.ecx = entry.ecx & ~Cpuid.CORES_MASK | bits << Cpuid.CORE_BITS_SHIFT | count - 1
     elif entry.function == Cpuid.AMD_TOPOLOGY:
         entry.eax = number
