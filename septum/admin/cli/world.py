@@ -26,8 +26,11 @@ def restore(journal: Journal) -> list[str]:
     """Give back to Linux what dead processes held; a line for each thing."""
     from septum.host import claim, memory
 
-    said = [f"{address}: given back to Linux" for address in claim.restore_abandoned(journal)]
-    pages = memory.restore_abandoned(journal.directory)
+    try:
+        restored = claim.restore_abandoned(journal)
+    finally:
+        pages = memory.restore_abandoned(journal.directory)
+    said = [f"{address}: given back to Linux" for address in restored]
     return [*said, f"{pages} huge pages: given back to Linux"] if pages else said
 
 
@@ -55,11 +58,13 @@ def run_here(
 
 
 def live_machine() -> Machine:
-    """This computer."""
+    """This computer, and the login it must not lose, also under sudo."""
     from septum.machine.files import HostFiles
     from septum.machine.inventory import inventory
+    from septum.machine.session import login_environment
 
-    return inventory(HostFiles("/"), os.environ)
+    files = HostFiles("/")
+    return inventory(files, login_environment(files, os.environ))
 
 
 def sound_table(path: str, machine: Machine) -> PartitionTable:
