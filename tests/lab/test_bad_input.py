@@ -30,7 +30,7 @@ on_reboot = "stop"
 INTERRUPT = """
 import signal, subprocess, sys
 words = sys.argv[1]
-up = subprocess.Popen(["septum", "up", "/root/bad.toml"], stdout=subprocess.PIPE,
+up = subprocess.Popen(["septum", "up", "/var/tmp/bad.toml"], stdout=subprocess.PIPE,
                       stderr=subprocess.STDOUT, text=True, bufsize=1)
 seen = []
 for line in up.stdout:
@@ -47,8 +47,8 @@ sys.exit(up.wait())
 def a_table(lab: Lab, tmp_path: Path) -> Iterator[None]:
     (tmp_path / "bad.toml").write_text(TABLE)
     (tmp_path / "interrupt.py").write_text(INTERRUPT)
-    lab.put(tmp_path / "bad.toml", "/root/bad.toml")
-    lab.put(tmp_path / "interrupt.py", "/root/interrupt.py")
+    lab.put(tmp_path / "bad.toml", "/var/tmp/bad.toml")
+    lab.put(tmp_path / "interrupt.py", "/var/tmp/interrupt.py")
     lab.run("modprobe kvm_amd", check=True)
     lab.run("septum down", timeout=60)
     yield
@@ -78,7 +78,7 @@ def nothing_is_held(lab: Lab) -> None:
 
 @pytest.mark.parametrize("stage", ["preparing", "memory", "claiming", "resetting"])
 def test_ctrl_c_at_a_stage_of_up(lab: Lab, stage: str) -> None:
-    done = lab.run(["python3", "/root/interrupt.py", stage], timeout=120)
+    done = lab.run(["python3", "/var/tmp/interrupt.py", stage], timeout=120)
     text = said(done)
     assert stage in text, text
     assert done.code == 130, text
@@ -87,9 +87,9 @@ def test_ctrl_c_at_a_stage_of_up(lab: Lab, stage: str) -> None:
 
 def test_a_truncated_initrd_is_the_guests_own_end(lab: Lab) -> None:
     """The kernel panics over it, on its own console; panic=-1 makes that a reset."""
-    lab.run("head -c 3000000 /var/lib/septum/green.initrd > /root/short.initrd", check=True)
-    lab.run("sed -i s,/var/lib/septum/green.initrd,/root/short.initrd, /root/bad.toml", check=True)
-    said(lab.run("septum up /root/bad.toml", timeout=120, check=True))
+    lab.run("head -c 3000000 /var/lib/septum/green.initrd > /var/tmp/short.initrd", check=True)
+    lab.run("sed -i s,/var/lib/septum/green.initrd,/var/tmp/short.initrd, /var/tmp/bad.toml", check=True)
+    said(lab.run("septum up /var/tmp/bad.toml", timeout=120, check=True))
     wait_until(lab, "septum ps --json | grep -q '\"stopped\"\\|\"failed\"'", 120)
     rows = json.loads(lab.run("septum ps --json", check=True).stdout)
     assert "reset" in json.dumps(rows), rows
@@ -98,7 +98,7 @@ def test_a_truncated_initrd_is_the_guests_own_end(lab: Lab) -> None:
 
 
 def test_a_device_that_vanishes_ends_its_owner_alone(lab: Lab) -> None:
-    said(lab.run("septum up /root/bad.toml", timeout=120, check=True))
+    said(lab.run("septum up /var/tmp/bad.toml", timeout=120, check=True))
     unbind = f"echo {ETHERNET} > /sys/bus/pci/drivers/vfio-pci/unbind"
     done = lab.run(unbind, timeout=60)
     assert done.code == 0, done.stderr
@@ -112,9 +112,9 @@ def test_up_twice_and_down_of_nothing(lab: Lab) -> None:
     nothing = lab.run("septum down", timeout=60)
     assert nothing.code == 1
     assert "nothing runs" in said(nothing)
-    said(lab.run("septum up /root/bad.toml", timeout=120, check=True))
+    said(lab.run("septum up /var/tmp/bad.toml", timeout=120, check=True))
     before = json.loads(lab.run("septum ps --json", check=True).stdout)
-    again = lab.run("septum up /root/bad.toml", timeout=120)
+    again = lab.run("septum up /var/tmp/bad.toml", timeout=120)
     assert again.code == 1
     assert "green" in said(again) and "runs already" in said(again)
     after = json.loads(lab.run("septum ps --json", check=True).stdout)

@@ -15,7 +15,7 @@ TABLE = """
 [machine]
 platform = "pc"
 [instances.hostile]
-kernel = "/root/{name}.elf"
+kernel = "/var/tmp/{name}.elf"
 command_line = ""
 memory = "64M"
 processors = {{ share = [0] }}
@@ -29,9 +29,9 @@ def attack(lab: Lab, folder: Path, name: str, **symbols: int) -> tuple[int, str]
     guest = hostile.make(name, folder, **symbols)
     table = folder / f"{name}.toml"
     table.write_text(TABLE.format(name=name, function=FUNCTION))
-    lab.put(guest, f"/root/{name}.elf")
-    lab.put(table, f"/root/{name}.toml")
-    done = lab.run(f"septum run -v /root/{name}.toml hostile < /dev/null", timeout=180)
+    lab.put(guest, f"/var/tmp/{name}.elf")
+    lab.put(table, f"/var/tmp/{name}.toml")
+    done = lab.run(f"septum run -v /var/tmp/{name}.toml hostile < /dev/null", timeout=180)
     return done.code, done.stdout + done.stderr
 
 
@@ -95,10 +95,10 @@ def test_a_kernel_that_is_none_is_refused_before_anything_is_taken(
     kernel.write_bytes(content)
     table = tmp_path / "table.toml"
     table.write_text(TABLE.format(name="wrong", function=FUNCTION))
-    lab.put(kernel, "/root/wrong.elf")
-    lab.put(table, "/root/wrong.toml")
+    lab.put(kernel, "/var/tmp/wrong.elf")
+    lab.put(table, "/var/tmp/wrong.toml")
     before = driver(lab)
-    done = lab.run("septum up /root/wrong.toml", timeout=120)
+    done = lab.run("septum up /var/tmp/wrong.toml", timeout=120)
     assert done.code == 1
     assert because in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
