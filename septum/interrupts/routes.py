@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from septum.errors import Problem
+
 FIRST_MESSAGE = 24  # after the pins of one IOAPIC
 LAST = 1023  # KVM_MAX_IRQ_ROUTES is 4096; a thousand messages are enough for one instance
 
@@ -23,9 +25,13 @@ class Numbers:
         self._next = FIRST_MESSAGE
 
     def take(self, count: int) -> range:
-        """The next `count` numbers; ValueError when there are not so many."""
+        """The next `count` numbers; Problem when there are not so many."""
         if self._next + count - 1 > LAST:
-            raise ValueError(f"more than {LAST - FIRST_MESSAGE + 1} interrupt messages asked for")
+            raise Problem(
+                f"cannot have {count} interrupt messages more",
+                because=f"an instance has {LAST - FIRST_MESSAGE + 1}",
+                remedy="give it fewer functions, or let their drivers use fewer queues",
+            )
         taken = range(self._next, self._next + count)
         self._next += count
         return taken

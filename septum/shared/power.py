@@ -23,14 +23,14 @@ class PowerManagement:
 
     def event_read(self, offset: int) -> int:
         """One byte of the PM1 event block: status (never set), then enable."""
-        if offset < acpi.Pm1Enable.offset:
-            return 0
-        return self._enable[offset - acpi.Pm1Enable.offset]
+        inside = offset - acpi.Pm1Enable.offset
+        return self._enable[inside] if 0 <= inside < len(self._enable) else 0
 
     def event_write(self, offset: int, value: int) -> None:
         """Status bits are cleared by writing; enable bits are kept."""
-        if offset >= acpi.Pm1Enable.offset:
-            self._enable[offset - acpi.Pm1Enable.offset] = value
+        inside = offset - acpi.Pm1Enable.offset
+        if 0 <= inside < len(self._enable):
+            self._enable[inside] = value
 
     def control_read(self) -> int:
         """PM1 control: ACPI mode is always on."""
