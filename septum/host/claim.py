@@ -94,22 +94,36 @@ def restore(entry: Entry, root: str = "/") -> None:
     if not os.path.isdir(device):
         return
     with explained(f"cannot give {entry.address} back to Linux", _REMEDIES):
-        if entry.driver:
-            _hand_to(root, entry.address, entry.driver)
+        try:
+            if entry.driver:
+                _hand_to(root, entry.address, entry.driver)
+            else:
+                _unbind(device, entry.address)
+        finally:
             # A device whose override was set keeps it; else any driver may have it again.
-            _write(device, "driver_override", entry.driver_override + "\n")
-        else:
-            _unbind(device, entry.address)
             _write(device, "driver_override", entry.driver_override + "\n")
 
 
 def restore_abandoned(journal: Journal, root: str = "/") -> list[str]:
-    """Give back what dead processes left; the addresses restored."""
-    restored = []
+    """Give back what dead processes left; the addresses restored.
+
+    HostProblem, after trying all, when Linux would not have some back.
+    """
+    restored, failed = [], []
     for entry in journal.abandoned():
-        restore(entry, root)
+        try:
+            restore(entry, root)
+        except HostProblem as problem:
+            failed.append((entry.address, problem))
+            continue
         journal.remove(entry.address)
         restored.append(entry.address)
+    if failed:
+        raise HostProblem(
+            f"cannot give {', '.join(address for address, _ in failed)} back to Linux",
+            because="; ".join(f"{address}: {problem.because}" for address, problem in failed),
+            remedy=failed[0][1].remedy,
+        )
     return restored
 
 

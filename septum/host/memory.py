@@ -39,19 +39,22 @@ class GuestMemory:
         self._added = 0
 
     def __enter__(self) -> GuestMemory:
-        descriptor = self._huge()
-        if descriptor < 0:
-            with explained(f"cannot have {size_text(self.size)} of memory", _REMEDIES):
-                descriptor = os.memfd_create("guest", os.MFD_CLOEXEC)
-                os.ftruncate(descriptor, self.size)
+        what = f"cannot have {size_text(self.size)} of memory"
         try:
-            with explained(f"cannot have {size_text(self.size)} of memory", _REMEDIES):
-                self._map = mmap.mmap(descriptor, self.size)
+            with explained(what, _REMEDIES):
+                descriptor = self._huge()
+                if descriptor < 0:
+                    self._shrink()  # what was added did not suffice
+                    descriptor = os.memfd_create("guest", os.MFD_CLOEXEC)
+            try:
+                with explained(what, _REMEDIES):
+                    os.ftruncate(descriptor, self.size)
+                    self._map = mmap.mmap(descriptor, self.size)
+            finally:
+                os.close(descriptor)
         except BaseException:
             self._shrink()
             raise
-        finally:
-            os.close(descriptor)
         if not self.huge:
             self._map.madvise(mmap.MADV_HUGEPAGE)
         self.view = memoryview(self._map)
@@ -59,9 +62,11 @@ class GuestMemory:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.view.release()
-        del self._map  # ctypes' export of it goes with it; close() would refuse
-        self._shrink()
+        try:
+            self.view.release()
+            del self._map  # ctypes' export of it goes with it; close() would refuse
+        finally:
+            self._shrink()
 
     def _huge(self) -> int:
         """A descriptor of huge pages, or -1 when the machine has not enough."""
@@ -86,7 +91,10 @@ class GuestMemory:
                     _set_pool(self.pool, total)
                     self._unmark()
                     return -1
-            descriptor = os.memfd_create("guest", os.MFD_CLOEXEC | os.MFD_HUGETLB)
+            try:
+                descriptor = os.memfd_create("guest", os.MFD_CLOEXEC | os.MFD_HUGETLB)
+            except OSError:
+                return -1  # a kernel without huge pages
             try:
                 # Reserves the pages: what follows cannot run out of them.
                 os.ftruncate(descriptor, self.size)
@@ -117,8 +125,7 @@ class GuestMemory:
 
 
 def restore_abandoned(journal: str, root: str = "/") -> int:
-    """Give back huge pages that dead processes had added to the pool; how many."""
-    restored = 0
+    """Give back huge pages that dead processes had added to the pool; how many. HostProblem."""
     pool = os.path.join(root, POOL)
     try:
         names = [name for name in os.listdir(journal) if name.startswith(_MARK)]
@@ -126,18 +133,24 @@ def restore_abandoned(journal: str, root: str = "/") -> int:
         return 0
     if not names:
         return 0
-    with _Locked(journal):
-        for name in names:
-            number, started = (int(word) for word in name.removeprefix(_MARK).split("-"))
-            if Process(number, started).is_alive:
-                continue
-            path = os.path.join(journal, name)
-            with open(path, encoding="ascii") as file:
-                pages = int(file.read().strip() or 0)
-            _set_pool(pool, max(0, _number(pool, "nr_hugepages") - pages))
-            os.unlink(path)
-            restored += pages
-    return restored
+    with explained("cannot give huge pages back to Linux", _REMEDIES), _Locked(journal):
+        return sum(_restored(os.path.join(journal, name), pool) for name in names)
+
+
+def _restored(path: str, pool: str) -> int:
+    """Pages given back for the process a mark names; none while it lives."""
+    number, _, started = os.path.basename(path).removeprefix(_MARK).partition("-")
+    if not (number.isdigit() and started.isdigit()):
+        return 0  # not one of ours
+    if Process(int(number), int(started)).is_alive:
+        return 0
+    with open(path, encoding="ascii") as file:
+        text = file.read().strip()
+    pages = int(text) if text.isdigit() else 0  # empty: it died while it wrote
+    if pages:
+        _set_pool(pool, max(0, _number(pool, "nr_hugepages") - pages))
+    os.unlink(path)
+    return pages
 
 
 class _Locked:

@@ -93,6 +93,13 @@ class Leases:
             if function in (None, lease.function) and bar in (None, lease.bar)
         ]
 
+    def covers(self, function: PciAddress, bar: int, address: int) -> bool:
+        """Whether a lease of that BAR is installed at this guest-physical address."""
+        return any(
+            lease.guest.contains(address) and (lease.function, lease.bar) == (function, bar)
+            for lease in self._held.values()
+        )
+
     def revoke(self, slot: int) -> Lease:
         """Take one back; the caller has removed it from the guest."""
         self.revoked += 1

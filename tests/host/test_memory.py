@@ -1,0 +1,231 @@
+"""Is the pool of huge pages enlarged by what is missing, and made small again by whoever is left?
+
+The pool is three plain files; a test moves pages between them where Linux would.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from septum.errors import HostProblem
+from septum.host import memory as module
+from septum.host.memory import POOL, GuestMemory, require_locked_memory, restore_abandoned
+from septum.host.processes import this_process
+from septum.units import HUGE_PAGE, MiB
+
+SIZE = 8 * MiB
+
+
+class Pool:
+    def __init__(self, root: Path) -> None:
+        self.root = str(root)
+        self.path = root / POOL
+        self.path.mkdir(parents=True)
+        self.set(total=10, free=2)
+
+    def set(self, total: int, free: int, reserved: int = 0) -> None:
+        for name, value in (
+            ("nr_hugepages", total),
+            ("free_hugepages", free),
+            ("resv_hugepages", reserved),
+        ):
+            (self.path / name).write_text(f"{value}\n")
+
+    @property
+    def total(self) -> int:
+        return int((self.path / "nr_hugepages").read_text())
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Pool:
+    return Pool(tmp_path / "root")
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    return tmp_path / "claims"
+
+
+@pytest.fixture
+def as_if_huge(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This computer's own pool is not touched: plain pages play huge ones."""
+    plain = os.memfd_create
+
+    def create(name: str, flags: int) -> int:
+        return plain(name, flags & ~os.MFD_HUGETLB)
+
+    monkeypatch.setattr(module.os, "memfd_create", create)
+
+
+def marks(journal: Path) -> list[str]:
+    return sorted(path.name for path in journal.iterdir() if path.name.startswith("hugepages-"))
+
+
+@pytest.mark.usefixtures("as_if_huge")
+def test_the_pool_grows_by_what_is_missing_and_shrinks_again(pool: Pool, journal: Path) -> None:
+    with GuestMemory(SIZE, str(journal), pool.root) as memory:
+        assert memory.huge and pool.total == 12, "four wanted, two were free"
+        me = this_process()
+        assert marks(journal) == [f"hugepages-{me.number}-{me.started}"]
+        assert (journal / marks(journal)[0]).read_text() == "2\n"
+        memory.view[SIZE - 1] = 7
+        assert len(memory.view) == SIZE and memory.address % HUGE_PAGE % 4096 == 0
+    assert pool.total == 10 and marks(journal) == []
+
+
+@pytest.mark.usefixtures("as_if_huge")
+def test_pages_promised_to_others_are_not_free(pool: Pool, journal: Path) -> None:
+    pool.set(total=10, free=4, reserved=3)
+    with GuestMemory(SIZE, str(journal), pool.root):
+        assert pool.total == 13
+    assert pool.total == 10
+
+
+@pytest.mark.usefixtures("as_if_huge")
+def test_a_pool_large_enough_is_left_alone(pool: Pool, journal: Path) -> None:
+    pool.set(total=10, free=4)
+    with GuestMemory(SIZE, str(journal), pool.root) as memory:
+        assert memory.huge and pool.total == 10 and marks(journal) == []
+    assert pool.total == 10
+
+
+@pytest.mark.usefixtures("as_if_huge")
+def test_given_back_when_the_block_fails(pool: Pool, journal: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), GuestMemory(SIZE, str(journal), pool.root) as memory:
+        kept = memory.view[4096:]  # a traceback may hold on to a piece of it
+        raise KeyboardInterrupt
+    assert kept is not None and pool.total == 10 and marks(journal) == []
+
+
+def test_plain_pages_where_linux_has_no_pool(tmp_path: Path, journal: Path) -> None:
+    with GuestMemory(SIZE, str(journal), str(tmp_path)) as memory:
+        assert not memory.huge
+        memory.view[0] = 1
+
+
+def test_plain_pages_when_linux_gives_less_than_asked(
+    pool: Pool, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory is too scattered: the kernel makes as many huge pages as it can, and says so."""
+    put = module._set_pool
+    monkeypatch.setattr(module, "_set_pool", lambda path, pages: put(path, min(pages, 11)))
+    with GuestMemory(SIZE, str(journal), pool.root) as memory:
+        assert not memory.huge and pool.total == 10 and marks(journal) == []
+
+
+def test_what_was_added_in_vain_is_given_back_at_once(
+    pool: Pool, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = os.memfd_create
+
+    def create(name: str, flags: int) -> int:
+        if flags & os.MFD_HUGETLB:
+            raise OSError(22, "no huge pages in this kernel")
+        return plain(name, flags)
+
+    monkeypatch.setattr(module.os, "memfd_create", create)
+    with GuestMemory(SIZE, str(journal), pool.root) as memory:
+        assert not memory.huge and pool.total == 10 and marks(journal) == []
+
+
+def test_no_memory_at_all_is_a_problem_and_leaves_nothing(
+    pool: Pool, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def create(name: str, flags: int) -> int:
+        raise OSError(12, "no memory")
+
+    monkeypatch.setattr(module.os, "memfd_create", create)
+    with pytest.raises(HostProblem, match="cannot have 8M of memory") as told:
+        GuestMemory(SIZE, str(journal), pool.root).__enter__()
+    assert "less memory" in told.value.remedy
+    assert pool.total == 10 and marks(journal) == []
+
+
+def test_no_right_to_change_the_pool_means_plain_pages(
+    pool: Pool, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: str, pages: int) -> None:
+        raise PermissionError(13, "not root")
+
+    monkeypatch.setattr(module, "_set_pool", refused)
+    with GuestMemory(SIZE, str(journal), pool.root) as memory:
+        assert not memory.huge and marks(journal) == []
+
+
+def test_pools_of_the_dead_shrink_those_of_the_living_stay(pool: Pool, journal: Path) -> None:
+    journal.mkdir()
+    me = this_process()
+    (journal / "hugepages-4000000-1").write_text("3\n")
+    (journal / "hugepages-4000001-1").write_text("")  # died while it wrote: had taken nothing
+    (journal / f"hugepages-{me.number}-{me.started}").write_text("2\n")
+    (journal / "hugepages-mine").write_text("notes of somebody")
+    assert restore_abandoned(str(journal), pool.root) == 3
+    assert pool.total == 7
+    assert marks(journal) == [f"hugepages-{me.number}-{me.started}", "hugepages-mine"]
+    assert restore_abandoned(str(journal), pool.root) == 0
+    assert pool.total == 7
+
+
+def test_nothing_to_restore_where_nothing_was(pool: Pool, journal: Path) -> None:
+    assert restore_abandoned(str(journal), pool.root) == 0
+    assert not journal.exists()
+
+
+def test_a_pool_that_may_not_be_changed_is_a_problem(tmp_path: Path, journal: Path) -> None:
+    journal.mkdir()
+    (journal / "hugepages-4000000-1").write_text("3\n")
+    with pytest.raises(HostProblem, match="huge pages"):
+        restore_abandoned(str(journal), str(tmp_path / "no pool"))
+    assert marks(journal) == ["hugepages-4000000-1"], "it can be tried again"
+
+
+@pytest.mark.usefixtures("as_if_huge")
+def test_two_at_once_never_count_each_others_pages(
+    pool: Pool, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second waits until the first has reserved its pages: no page is counted by both."""
+    inside, most = 0, 0
+    allocate = os.posix_fallocate
+
+    def reserve(descriptor: int, offset: int, size: int) -> None:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        allocate(descriptor, offset, size)
+        pool.set(total=pool.total, free=0)  # all that was free, and all that was added
+        inside -= 1
+
+    monkeypatch.setattr(module.os, "posix_fallocate", reserve)
+    memories = [GuestMemory(SIZE, str(journal), pool.root) for _ in range(2)]
+    threads = [threading.Thread(target=memory.__enter__) for memory in memories]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 1 and pool.total == 16, "two were free of the eight the two need"
+    assert all(memory.huge for memory in memories)
+
+
+def limit(monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, user: int) -> list[Any]:
+    changed: list[Any] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (soft, hard))
+    monkeypatch.setattr(resource, "setrlimit", lambda which, limits: changed.append(limits))
+    monkeypatch.setattr(module.os, "geteuid", lambda: user)
+    return changed
+
+
+def test_locked_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert limit(monkeypatch, MiB, MiB, user=0) == []
+    require_locked_memory(SIZE)
+    changed = limit(monkeypatch, MiB, resource.RLIM_INFINITY, user=1000)
+    require_locked_memory(SIZE)
+    assert changed == [(SIZE, resource.RLIM_INFINITY)]
+    limit(monkeypatch, MiB, MiB, user=1000)
+    with pytest.raises(HostProblem, match="may not lock 8M"):
+        require_locked_memory(SIZE)
