@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from septum.errors import GuestProblem
 from septum.layouts import boot
@@ -18,9 +18,8 @@ from septum.units import PAGE, align_up
 # The cached file: this header, `segments` records, then each segment's bytes at a page boundary.
 _MAGIC = b"SEPTUM-KERNEL-1\0"
 _HEADER = struct.Struct("<16sQQ")  # magic, entry, segments
-_SEGMENT = struct.Struct(
-    "<QQQQ"
-)  # guest address, offset here, bytes here, bytes in memory
+_SEGMENT = struct.Struct("<QQQQ")  # guest address, offset here, bytes here, bytes in memory
+_MOST_SEGMENTS = (PAGE - _HEADER.size) // _SEGMENT.size  # header and records fill one page
 
 
 class Segment(NamedTuple):
@@ -50,22 +49,38 @@ def prepared(path: str, cache: str | None = None) -> Kernel:
     folder = cache or os.path.join(
         os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "septum", "kernels"
     )
-    try:
+    remedy = "name a kernel file that this user can read"
+    with _readable(f"cannot read the kernel {path}", remedy):
         status = os.stat(path)
-        unpacked = os.path.join(
-            folder, f"{os.path.basename(path)}-{status.st_size}-{status.st_mtime_ns}"
-        )
-        try:
-            return _read_cached(unpacked)
-        except (OSError, struct.error, ValueError):
-            _unpack(path, unpacked)
-            return _read_cached(unpacked)
-    except OSError as error:
-        raise GuestProblem(
-            f"cannot read the kernel {path}",
-            because=os.strerror(error.errno or 0),
-            remedy="name a kernel file that this user can read",
-        ) from error
+    unpacked = os.path.join(
+        folder, f"{os.path.basename(path)}-{status.st_size}-{status.st_mtime_ns}"
+    )
+    try:
+        return _read_cached(unpacked)
+    except (OSError, struct.error, ValueError):
+        pass  # not there yet, or of another version
+    with _readable(f"cannot read the kernel {path}", remedy), open(path, "rb") as file:
+        content = file.read()
+    entry, segments = _segments(elf_of(content, path), path)
+    with _readable(f"cannot keep an unpacked kernel in {folder}", "set XDG_CACHE_HOME"):
+        _write_cached(unpacked, entry, segments)
+        return _read_cached(unpacked)
+
+
+class _readable:
+    """Turn an OSError raised inside the block into a GuestProblem."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        self.what = what
+        self.remedy = remedy
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            because = os.strerror(error.errno or 0)
+            raise GuestProblem(self.what, because=because, remedy=self.remedy) from error
 
 
 def _read_cached(path: str) -> Kernel:
@@ -80,14 +95,20 @@ def _read_cached(path: str) -> Kernel:
     return Kernel(path, entry, tuple(Segment(*record) for record in records))
 
 
-def _unpack(path: str, target: str) -> None:
-    with open(path, "rb") as file:
-        content = file.read()
-    elf = elf_of(content, path)
-    entry, segments = _segments(elf, path)
+def _write_cached(target: str, entry: int, segments: list[tuple[int, bytes, int]]) -> None:
     os.makedirs(os.path.dirname(target), exist_ok=True)
     temporary = f"{target}.{os.getpid()}"
-    with open(temporary, "wb") as out:
+    try:
+        _write(temporary, entry, segments)
+    except OSError:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise
+    os.replace(temporary, target)
+
+
+def _write(path: str, entry: int, segments: list[tuple[int, bytes, int]]) -> None:
+    with open(path, "wb") as out:
         out.truncate(PAGE)
         position = PAGE
         records = []
@@ -98,7 +119,6 @@ def _unpack(path: str, target: str) -> None:
             position = align_up(position + len(data), PAGE)
         out.seek(0)
         out.write(_HEADER.pack(_MAGIC, entry, len(records)) + b"".join(records))
-    os.replace(temporary, target)
 
 
 def elf_of(content: bytes, path: str) -> bytes:
@@ -139,15 +159,15 @@ def _decompressed(payload: bytes, path: str) -> bytes:
             import zstandard
 
             # The stream does not say how large it gets, so the one-shot call would refuse it.
-            return zstandard.ZstdDecompressor().decompressobj().decompress(payload)
+            return _whole(zstandard.ZstdDecompressor().decompressobj(), payload)
         if payload.startswith(boot.XZ_MAGIC):
             import lzma
 
-            return lzma.LZMADecompressor().decompress(payload)
+            return _whole(lzma.LZMADecompressor(), payload)
         if payload.startswith(boot.GZIP_MAGIC):
             import zlib
 
-            return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress(payload)
+            return _whole(zlib.decompressobj(wbits=zlib.MAX_WBITS | 16), payload)
         if payload.startswith(boot.ELF_MAGIC):
             return payload
     except ImportError as error:
@@ -167,11 +187,27 @@ def _decompressed(payload: bytes, path: str) -> bytes:
     )
 
 
+class _Unpacker(Protocol):
+    """What the three libraries' objects have in common."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+def _whole(unpacker: _Unpacker, payload: bytes) -> bytes:
+    """All that is packed; ValueError when its end is missing."""
+    unpacked = unpacker.decompress(payload)
+    if not unpacker.eof:
+        raise ValueError("its packed part ends too early")
+    return unpacked
+
+
 def _segments(elf: bytes, path: str) -> tuple[int, list[tuple[int, bytes, int]]]:
     """Entry point and (guest address, bytes, size in memory) of each loadable segment."""
     import io
 
-    from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
 
     try:
@@ -184,9 +220,27 @@ def _segments(elf: bytes, path: str) -> tuple[int, list[tuple[int, bytes, int]]]
             )
         loads = [s for s in file.iter_segments() if s["p_type"] == "PT_LOAD" and s["p_memsz"]]
         found = [(int(s["p_paddr"]), bytes(s.data()), int(s["p_memsz"])) for s in loads]
+        sizes = [int(s["p_filesz"]) for s in loads]
         entry = int(file["e_entry"])
-    except (ELFError, ValueError, KeyError, struct.error) as error:
-        raise GuestProblem(f"{path} is a damaged ELF file", because=str(error)) from error
+    except GuestProblem:
+        raise
+    except Exception as error:  # noqa: BLE001 - the library has many ways to fail on nonsense
+        raise GuestProblem(
+            f"{path} is a damaged ELF file", because=str(error) or type(error).__name__
+        ) from error
     if not found:
         raise GuestProblem(f"{path} loads nothing", because="the ELF file has no segment")
+    if len(found) > _MOST_SEGMENTS:
+        raise GuestProblem(
+            f"{path} is no kernel we can load",
+            because=f"it has {len(found)} segments, more than {_MOST_SEGMENTS}",
+        )
+    for (address, data, memory_size), size in zip(found, sizes, strict=True):
+        if len(data) < size or size > memory_size:
+            raise GuestProblem(
+                f"{path} is cut short or damaged",
+                because=f"its segment at {address:#x} promises {size} bytes, "
+                f"{len(data)} are there, for {memory_size} of memory",
+                remedy="copy it again",
+            )
     return entry, found
