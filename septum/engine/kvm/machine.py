@@ -6,6 +6,7 @@ import ctypes
 import mmap
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 
 from septum.errors import HostProblem, explained
 from septum.layouts import kvm
@@ -130,7 +131,12 @@ class VirtualProcessor:
         self._connect_legacy_interrupts()
 
     def close(self) -> None:
+        """The page holds a descriptor of its own, and each of these views holds the page."""
         os.close(self.fd)
+        self.run_area.release()
+        del self.header, self.io, self.mmio, self.internal
+        with suppress(BufferError):  # somebody's traceback still looks at it
+            self.page.close()
 
     def run(self) -> int:
         """KVM_RUN: 0, or minus errno (EINTR when it was asked to stop)."""
