@@ -1,0 +1,205 @@
+"""How is the report of the main job told to people? Plain text, 100 columns."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from septum.lab.report import ETHERNET, SCSI, Promise
+from septum.units import MiB
+
+Row = Mapping[str, Any]
+
+COLUMNS = 100
+LABEL = 14
+KINDS = {ETHERNET: "Ethernet", SCSI: "SCSI", "0600": "host bridge", "0604": "PCI bridge"}
+MOST_REASONS = 6
+
+
+def told(found: Row, promised: Mapping[str, Promise]) -> str:
+    """The whole report, from what was found and what the table says."""
+    names = list(promised)
+    lines = [
+        "",
+        _rule(),
+        _centred(f"{_count(len(names))} operating systems, one computer"),
+        _rule(),
+    ]
+    lines += _side_by_side("", [[name.upper()] for name in names])
+    for label, cells in _rows(found, promised):
+        lines += _side_by_side(label, cells)
+    lines += ["", f"interrupt table {_dashes(COLUMNS - 16)}", *_interrupts(found)]
+    lines += ["", f"given back {_dashes(COLUMNS - 11)}", *_given_back(found["given_back"])]
+    lines += ["", f"seconds {_dashes(COLUMNS - 8)}", *_seconds(found["seconds"])]
+    lines += ["", _rule(), *_verdict(found), _rule()]
+    return "\n".join(lines)
+
+
+def _rows(found: Row, promised: Mapping[str, Promise]) -> Iterable[tuple[str, list[list[str]]]]:
+    """Each line of the report: its label, and what each instance has to say."""
+    says = [(found["instances"][name], promise) for name, promise in promised.items()]
+    yield "system", [_system(said["os"]) for said, _ in says]
+    yield (
+        "processors",
+        [
+            [f"{said['processors']}, on the computer's {_joined(said['on_processors'])}"]
+            for said, _ in says
+        ],
+    )
+    yield (
+        "memory",
+        [
+            [f"{promise.memory // MiB} MiB, finds {said['memory_bytes']:,} bytes"]
+            for said, promise in says
+        ],
+    )
+    yield "devices", [_devices(said["pci"]) for said, _ in says]
+    yield "cannot find", [_concealed(said["concealed"], promise) for said, promise in says]
+    yield "Ethernet", [_ethernet(said["ethernet"]) for said, _ in says]
+    yield "SCSI disk", [_scsi(said["scsi"]) for said, _ in says]
+    yield "exits", [_exits(said["exits"]) for said, _ in says]
+
+
+def _system(os: str) -> list[str]:
+    words = os.split()
+    return [" ".join(words[:3]), " ".join(words[3:])]
+
+
+def _devices(pci: Sequence[Row]) -> list[str]:
+    return [
+        f"{row['address'][5:]} {row['vendor:device']} {KINDS.get(row['class'], row['class'])}"
+        for row in pci
+    ]
+
+
+def _concealed(addresses: Sequence[str], promise: Promise) -> list[str]:
+    theirs = [f"{at[5:]} ({promise.others[at]})" for at in addresses if at in promise.others]
+    return [f"{len(addresses)} addresses probed, absent; among them", ", ".join(theirs)]
+
+
+def _ethernet(said: Row) -> list[str]:
+    return [
+        f"lease {said['address']} on {said['interface']}" if said["lease"] else "no lease",
+        f"{said['pings_answered']} of {said['pings_sent']} pings answered by {said['gateway']}",
+    ]
+
+
+def _scsi(said: Row) -> list[str]:
+    same = "the same" if said["equal"] else "NOT THE SAME"
+    return [
+        f"{said['bytes_written'] / MiB:.1f} MiB written, {said['bytes_read'] / MiB:.1f} MiB read",
+        f"back with caches dropped: {same}",
+        f"md5 {said['read']}",
+    ]
+
+
+def _exits(said: Row) -> list[str]:
+    first, during, device = said["until_init"], said["during_io"], said["msix_device"]
+    return [
+        f"until init: {sum(first.values()):,} ({_counts(first)})",
+        f"during the I/O: {sum(during.values()):,} ({_counts(during) or 'none'})",
+        f"added by the Ethernet card's I/O: {sum(device.values())}",
+    ]
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    ordered = sorted(counts.items(), key=lambda item: -item[1])[:MOST_REASONS]
+    return ", ".join(f"{what} {count:,}" for what, count in ordered)
+
+
+def _interrupts(found: Row) -> list[str]:
+    columns = ("instance", "request", "device", "handled_by", "handler", "count", "during I/O")
+    rows = [
+        [
+            *(str(row.get(name) or "") for name in columns[:5]),
+            _number(row, "count"),
+            _number(row, "added"),
+        ]
+        for row in found["interrupt_table"]
+    ]
+    heading = [name.replace("_", " ") for name in columns]
+    widths = [max(len(line[place]) for line in [heading, *rows]) for place in range(len(columns))]
+    return [
+        "  ".join(
+            cell.rjust(width) if place > 4 else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in [heading, *rows]
+    ]
+
+
+def _number(row: Row, key: str) -> str:
+    value = row.get(key)
+    return "-" if value is None else f"{value:,}"
+
+
+def _given_back(found: Row) -> list[str]:
+    drivers = [
+        f"{address[5:]} to {after or 'no driver, as before'}"
+        for address, (_, after) in found["drivers"].items()
+    ]
+    before, after = found["huge_pages"]
+    claims = _joined(found["claims"]) or "none"
+    faults = _joined(found["faults"]) or "none"
+    return [
+        f"functions     {', '.join(drivers)}",
+        f"huge pages    {after} reserved, {before} before",
+        f"claims        {claims} left; faults of the IOMMU or the kernel: {faults}",
+    ]
+
+
+def _seconds(seconds: Mapping[str, float]) -> list[str]:
+    parts = [f"{name} {value:.1f}" for name, value in seconds.items()]
+    # Wrapped between the parts, not inside them
+    wrapped = textwrap.wrap("   ".join(part.replace(" ", "\0") for part in parts), COLUMNS)
+    return [line.replace("\0", " ") for line in wrapped]
+
+
+def _verdict(found: Row) -> list[str]:
+    if found["sound"]:
+        return [
+            "Everything is as the table says. Both were at work at the same time for "
+            f"{found['at_the_same_time']:.1f} s."
+        ]
+    lines = ["NOT as the table says:"]
+    for one in found["failures"]:
+        lines += textwrap.wrap(one, COLUMNS, initial_indent="  ", subsequent_indent="    ")
+    return lines
+
+
+def _side_by_side(label: str, cells: Sequence[Sequence[str]]) -> list[str]:
+    """One line of the report: its label, then a column for each instance."""
+    width = (COLUMNS - LABEL) // max(len(cells), 1)
+    columns = [
+        [part for text in cell for part in textwrap.wrap(text, width - 2) or [""]] for cell in cells
+    ]
+    height = max(len(column) for column in columns)
+    lines = []
+    for row in range(height):
+        parts = [column[row] if row < len(column) else "" for column in columns]
+        head = label if row == 0 else ""
+        text = head.ljust(LABEL) + "".join(part.ljust(width) for part in parts)
+        lines.append(text.rstrip())
+    return lines
+
+
+def _joined(items: Sequence[object]) -> str:
+    return ", ".join(str(item) for item in items)
+
+
+def _count(number: int) -> str:
+    words = {2: "Two", 3: "Three", 4: "Four"}
+    return words.get(number, str(number))
+
+
+def _rule() -> str:
+    return "=" * COLUMNS
+
+
+def _dashes(number: int) -> str:
+    return "-" * number
+
+
+def _centred(text: str) -> str:
+    return text.center(COLUMNS).rstrip()
