@@ -77,6 +77,8 @@ class AddressSpace:
 
     def _touch(self, window: Window, device: Device, address: int) -> None:
         """Decide on a trapped access to a BAR; from now on it does not trap if that is well."""
+        if self.leases.covers(window.function, window.bar, address):
+            return  # another processor's touch came first, while this one was on its way here
         held_back = self.leases.is_held_back(window.function, window.bar)
         judgement = judge(window, address, held_back)
         lease = judgement.lease

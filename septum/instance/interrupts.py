@@ -8,11 +8,13 @@ again, as a pending bit would be.
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import NamedTuple
 
 from septum.engine.kvm.machine import VirtualMachine
 from septum.engine.kvm.routing import entries
+from septum.errors import explained
 from septum.host.vfio import Device
 from septum.interrupts.routes import Message, Numbers
 from septum.layouts import vfio
@@ -54,6 +56,7 @@ class DeviceInterrupts:
         self.kind = -1  # VFIO's index of the kind in use, -1 none
         self._line: tuple[int, int] | None = None  # trigger, unmask
         self._vectors: dict[int, list[Vector]] = {}  # by kind, made once
+        self._count = 0  # vectors of the kind in use
         self._connected: set[int] = set()  # vectors of the kind in use that reach the guest
 
     def close(self) -> None:
@@ -74,14 +77,14 @@ class DeviceInterrupts:
             self._line = (_eventfd(), _eventfd())
         trigger, unmask = self._line
         self.routes.machine.irqfd(trigger, self.line_gsi, resample=unmask)
+        self.kind = vfio.PCI_INTX_IRQ
         # The trigger first: VFIO refuses an unmask eventfd for a line that is not in use.
         self.device.connect(vfio.PCI_INTX_IRQ, [trigger])
         self.device.connect_unmask(vfio.PCI_INTX_IRQ, unmask)
-        self.kind = vfio.PCI_INTX_IRQ
 
     def use_messages(self, kind: int, count: int) -> None:
         """MSI or MSI-X with `count` vectors; none reaches the guest before connect()."""
-        if self.kind == kind:
+        if (self.kind, self._count) == (kind, count):
             return
         self.use_nothing()
         vectors = self._vectors.get(kind, [])
@@ -90,7 +93,13 @@ class DeviceInterrupts:
             vectors = [*vectors, *(Vector(gsi, _eventfd()) for gsi in gsis)]
             self._vectors[kind] = vectors
         self.device.connect(kind, [vector.event for vector in vectors[:count]])
-        self.kind = kind
+        self.kind, self._count = kind, count
+
+    def use_line_or_nothing(self) -> None:
+        """No messages: the line, when the function has one."""
+        if self.kind != vfio.PCI_INTX_IRQ:
+            self.use_nothing()
+            self.use_line()
 
     def use_nothing(self) -> None:
         """As after reset: no interrupts."""
@@ -100,8 +109,8 @@ class DeviceInterrupts:
             self.mask(number)
         if self.kind == vfio.PCI_INTX_IRQ and self._line is not None:
             self.routes.machine.irqfd_off(self._line[0], self.line_gsi)
-        self.device.disconnect(self.kind)
-        self.kind = -1
+        kind, self.kind, self._count = self.kind, -1, 0
+        self.device.disconnect(kind)
 
     def connect(self, number: int, address: int, data: int) -> None:
         """Let a vector of the kind in use reach the guest as this message."""
@@ -130,4 +139,6 @@ class DeviceInterrupts:
 
 
 def _eventfd() -> int:
-    return os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+    with explained("cannot connect an interrupt", {errno.EMFILE: "raise ulimit -n"}):
+        return os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+    raise AssertionError  # explained() raises

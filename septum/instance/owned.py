@@ -73,19 +73,27 @@ class OwnedFunction:
             case _:
                 why = verdict.why
         if effect is not None:
-            self._effects[effect]()
+            try:
+                self._effects[effect]()
+            except Problem as problem:
+                self._say(problem)
         return why
 
     def reset(self) -> None:
         """As a function-level reset leaves it: nothing decoded, no interrupts, no leases."""
-        self.interrupts.use_nothing()
-        if self.device.can_reset:
-            self.device.reset()
-        self.configuration.reset()
-        if self.msix_table is not None:
-            self.msix_table.reset()
-        self.place_bars()
-        self.interrupts.use_line()
+        try:
+            self.interrupts.use_nothing()
+            if self.device.can_reset:
+                self.device.reset()
+        finally:
+            self.configuration.reset()
+            command = pci.Command.offset
+            # VFIO restores what it saved before the reset: decoding, perhaps bus mastering.
+            self.device.write(vfio.PCI_CONFIG_REGION, command, 2, int(self.configuration.command))
+            if self.msix_table is not None:
+                self.msix_table.reset()
+            self.place_bars()
+            self.interrupts.use_line()
 
     # ---- base address registers (story 3)
 
@@ -154,7 +162,10 @@ class OwnedFunction:
             self.device.write(bar, offset, width, value)
             return
         for change in self.msix_table.write(table, width, value):
-            self._vector_changed(change)
+            try:
+                self._vector_changed(change)
+            except Problem as problem:
+                self._say(problem)
 
     def _table_offset(self, bar: int, offset: int) -> int | None:
         msix = self.configuration.msix
@@ -176,30 +187,35 @@ class OwnedFunction:
 
     def _messages_changed(self) -> None:
         msix, msi = self.configuration.msix, self.configuration.msi
-        try:
-            if msix is not None and msix.enabled and self.msix_table is not None:
-                self.interrupts.use_messages(vfio.PCI_MSIX_IRQ, msix.vectors)
-                for vector in range(msix.vectors):
-                    self._vector_changed(self.msix_table.entry(vector))
-            elif msi is not None and msi.enabled:
-                self.interrupts.use_messages(vfio.PCI_MSI_IRQ, msi.vectors)
-                for vector in range(msi.vectors):
-                    if msi.mask >> vector & 1:
-                        self.interrupts.mask(vector)
-                    else:
-                        # Consecutive messages: the low bits of data count. PCI 3.0, 6.8.1.6.
-                        self.interrupts.connect(vector, msi.address, msi.data | vector)
-            else:
-                self.interrupts.use_nothing()
-                self.interrupts.use_line()
-        except HostProblem as problem:
-            self.space.say(f"{self.address}: interrupts are not connected: {problem}")
+        if msix is not None and msix.enabled and self.msix_table is not None:
+            self.interrupts.use_messages(vfio.PCI_MSIX_IRQ, msix.vectors)
+            for vector in range(msix.vectors):
+                self._vector_changed(self.msix_table.entry(vector))
+        elif msi is not None and msi.enabled:
+            self.interrupts.use_messages(vfio.PCI_MSI_IRQ, msi.vectors)
+            for vector in range(msi.vectors):
+                if msi.mask >> vector & 1:
+                    self.interrupts.mask(vector)
+                else:
+                    # Consecutive messages: the low bits of data count. PCI 3.0, 6.8.1.6.
+                    self.interrupts.connect(vector, msi.address, msi.data | vector)
+        else:
+            self.interrupts.use_line_or_nothing()
+
+    def _say(self, problem: Problem) -> None:
+        """Linux would not do what the owner's write asks for: the owner goes on without it."""
+        self.space.say(f"{self.address}: {problem}")
 
     # ---- giving it back
 
     def quiet(self) -> None:
         """No more interrupts, no more DMA: before the memory it could write to is freed."""
-        self.interrupts.close()
+        try:
+            self.interrupts.close()
+        finally:
+            self._stop_bus_mastering()
+
+    def _stop_bus_mastering(self) -> None:
         command = pci.Command(self.device.read(vfio.PCI_CONFIG_REGION, pci.Command.offset, 2))
         self.device.write(
             vfio.PCI_CONFIG_REGION, pci.Command.offset, 2, int(command.but(bus_master=0))

@@ -1,0 +1,375 @@
+"""What happens when an instance touches a function it owns? Stories 2, 3 and 4, on fakes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from septum.layouts import vfio
+from septum.units import KiB, MiB, Span
+from tests.instance.fakes import (
+    EXPRESS,
+    LINE,
+    MEMORY,
+    MSI,
+    MSIX,
+    PENDING,
+    PORTS,
+    RAM,
+    TABLE,
+    TABLE_BAR,
+    Owner,
+)
+
+FIRST = (0xFEE01000, 0x4023)
+SECOND = (0xFEE00000, 0x4031)
+
+
+@pytest.fixture
+def owner() -> Iterator[Owner]:
+    owner = Owner()
+    yield owner
+    owner.interrupts.close()
+
+
+# ---- BARs
+
+
+def test_the_first_touch_leases_and_the_second_does_not_trap(owner: Owner) -> None:
+    owner.device.bytes[0][8:12] = b"\x78\x56\x34\x12"
+    assert owner.load(MEMORY + 8) == 0x12345678
+    assert owner.machine.spans == [Span(MEMORY, 128 * KiB)]
+    assert owner.load(MEMORY + 8) is None and owner.load(MEMORY + 128 * KiB - 4) is None
+    owner.store(MEMORY, 1)
+    assert (owner.exits, owner.space.leases.granted) == (1, 1)
+
+
+def test_a_store_is_a_touch_too(owner: Owner) -> None:
+    owner.store(MEMORY + 4, 0xABCD, width=2)
+    assert owner.device.writes == [(0, 4, 2, 0xABCD)] and len(owner.machine.slots) == 1
+
+
+def test_two_processors_may_touch_at_once(owner: Owner) -> None:
+    """Both have left the guest when the first one's lease is installed."""
+    owner.load(MEMORY)
+    owner.processor.at_memory(MEMORY + 16, 4)
+    from septum.engine.kvm.exits import answer
+
+    answer(owner.stop)
+    assert owner.device.reads[-1] == (0, 16, 4)
+    assert owner.space.leases.granted == 1 and not owner.said
+    owner.space.revoke()
+    assert owner.load(MEMORY) is not None and len(owner.machine.slots) == 1
+
+
+def test_revoking_makes_the_next_access_trap_and_be_decided_anew(owner: Owner) -> None:
+    owner.load(MEMORY)
+    owner.load(TABLE_BAR)
+    (taken,) = owner.space.revoke(owner.function.address, 0)
+    assert taken.guest == Span(MEMORY, 128 * KiB) and taken.bar == 0
+    assert owner.machine.spans == [Span(TABLE_BAR, TABLE)]
+    assert owner.load(MEMORY) == 0 and owner.load(MEMORY) is None
+    assert len(owner.space.revoke()) == 2 and owner.machine.slots == {}
+    assert owner.space.revoke() == []
+    assert (owner.space.leases.granted, owner.space.leases.revoked) == (3, 3)
+
+
+def test_held_back_every_access_is_traced(owner: Owner) -> None:
+    address = owner.function.address
+    owner.space.leases.hold_back(address, [0])
+    for _ in range(3):
+        assert owner.load(MEMORY) == 0
+    assert owner.space.emulated == {f"{address} BAR 0": 3} and not owner.machine.slots
+    owner.space.leases.let_go(address, [0])
+    owner.load(MEMORY)
+    assert owner.load(MEMORY) is None
+
+
+def test_when_linux_will_not_map_each_access_is_forwarded(owner: Owner) -> None:
+    owner.device.refuses.add("map")
+    assert owner.load(MEMORY) == 0 and owner.load(MEMORY) == 0
+    assert len(owner.said) == 1 and "BAR 0 is not mapped" in owner.said[0]
+
+
+def test_only_the_table_stays_trapped(owner: Owner) -> None:
+    assert owner.load(TABLE_BAR) == 0
+    assert owner.machine.spans == [Span(TABLE_BAR, TABLE)]
+    assert owner.load(TABLE_BAR + TABLE + 12) == 1, "the table of the owner's, masked"
+    assert owner.load(TABLE_BAR + TABLE + 12) == 1
+    assert owner.load(TABLE_BAR + PENDING) == 0
+    assert owner.device.reads[-1] == (1, PENDING, 4), "pending bits are the device's"
+    assert len(owner.machine.slots) == 1
+
+
+def test_the_machines_own_table_is_never_written(owner: Owner) -> None:
+    owner.vector(0, *FIRST)
+    owner.store(TABLE_BAR + TABLE, 0xFEE02000_FEE02000, width=8)
+    assert not any(region == 1 for region, *_ in owner.device.writes)
+
+
+def test_ports_are_forwarded(owner: Owner) -> None:
+    owner.device.bytes[2][4:8] = b"port"
+    assert owner.port(PORTS + 4) == int.from_bytes(b"port", "little")
+    assert owner.port(PORTS + 32) == 0xFFFFFFFF
+
+
+def test_decoding_off_and_on(owner: Owner) -> None:
+    owner.load(MEMORY)
+    owner.command(0x0001)
+    assert owner.machine.slots == {} and owner.load(MEMORY) == 0xFFFFFFFF
+    assert owner.port(PORTS) == 0
+    owner.command(0x0002)
+    assert owner.load(MEMORY) == 0 and owner.load(MEMORY) is None
+    assert owner.port(PORTS) == 0xFFFFFFFF
+    assert owner.space.leases.revoked == 0, "that was its owner's doing"
+
+
+def test_a_bar_that_is_moved(owner: Owner) -> None:
+    owner.load(MEMORY)
+    owner.device.bytes[0][0] = 7
+    owner.configure(0x10, 4, 0xFEB00000)
+    assert owner.load(MEMORY) == 0xFFFFFFFF
+    assert owner.load(0xFEB00000) == 7
+    assert owner.machine.spans == [Span(0xFEB00000, 128 * KiB)]
+    owner.configure(0x18, 4, 0xD000)
+    assert owner.port(PORTS) == 0xFFFFFFFF and owner.port(0xD000) == 0
+
+
+def test_a_bar_that_is_measured_answers_nowhere(owner: Owner) -> None:
+    owner.configure(0x10, 4, 0xFFFFFFFF)
+    assert owner.function.read(0x10, 4) == 0x100000000 - 128 * KiB
+    assert owner.load(MEMORY) == 0xFFFFFFFF
+    owner.configure(0x10, 4, MEMORY)
+    assert owner.load(MEMORY) == 0
+
+
+def test_a_bar_over_memory_or_another_bar_has_no_use(owner: Owner) -> None:
+    owner.configure(0x10, 4, RAM.start + MiB)
+    assert "overlaps memory" in owner.said[-1]
+    owner.configure(0x10, 4, TABLE_BAR & ~(128 * KiB - 1))
+    assert "overlaps" in owner.said[-1] and owner.machine.slots == {}
+    owner.configure(0x10, 4, MEMORY)
+    owner.command(0x0001)
+    owner.command(0x0003)
+    assert owner.load(MEMORY) == 0
+
+
+# ---- interrupts
+
+
+def test_it_begins_with_its_line(owner: Owner) -> None:
+    (trigger,) = owner.device.connected[vfio.PCI_INTX_IRQ]
+    assert owner.machine.irqfds == {trigger: LINE} and owner.device.unmask >= 0
+
+
+def test_without_a_line_it_begins_with_nothing() -> None:
+    owner = Owner(line=0)
+    assert owner.device.connected == {} and owner.interrupts.kind == -1
+    owner.enable_msix()
+    owner.configure(MSIX + 2, 2, 0)
+    assert owner.device.connected == {}
+    owner.interrupts.close()
+
+
+def test_msix_as_linux_uses_it(owner: Owner) -> None:
+    """All masked, then the table, then each is unmasked; what is masked is not connected."""
+    owner.enable_msix(masked=True)
+    assert set(owner.device.connected) == {vfio.PCI_MSIX_IRQ} and owner.delivered() == {}
+    assert len(owner.device.connected[vfio.PCI_MSIX_IRQ]) == 3
+    owner.vector(0, *FIRST)
+    owner.vector(1, *SECOND, masked=1)
+    assert owner.delivered() == {}, "the function's mask is over all"
+    owner.enable_msix()
+    assert owner.delivered() == {0: FIRST}
+    owner.store(TABLE_BAR + TABLE + 16 + 12, 0)
+    assert owner.delivered() == {0: FIRST, 1: SECOND}
+    owner.store(TABLE_BAR + TABLE + 12, 1)
+    assert owner.delivered() == {1: SECOND}
+    owner.enable_msix(masked=True)
+    assert owner.delivered() == {}
+
+
+def test_a_vector_that_is_sent_elsewhere(owner: Owner) -> None:
+    """Linux moves an interrupt to another processor: masked, changed, unmasked."""
+    owner.enable_msix()
+    owner.vector(2, *FIRST)
+    before = dict(owner.machine.irqfds)
+    owner.store(TABLE_BAR + TABLE + 32 + 12, 1)
+    owner.vector(2, *SECOND)
+    assert owner.delivered() == {2: SECOND} and owner.machine.irqfds == before
+    assert len(owner.machine.messages()) == 1, "the old route is replaced"
+
+
+def msi(owner: Owner, vectors: int, mask: int = 0) -> None:
+    owner.configure(MSI + 4, 4, FIRST[0])
+    owner.configure(MSI + 8, 4, 0)
+    owner.configure(MSI + 12, 2, 0x4020)
+    owner.configure(MSI + 16, 4, mask)
+    owner.configure(MSI + 2, 2, vectors.bit_length() - 1 << 4 | 1)
+
+
+def test_msi_with_several_vectors(owner: Owner) -> None:
+    msi(owner, 4)
+    assert owner.delivered() == {n: (FIRST[0], 0x4020 | n) for n in range(4)}
+    owner.configure(MSI + 16, 4, 0b0101)
+    assert set(owner.delivered()) == {1, 3}
+    owner.configure(MSI + 12, 2, 0x4040)
+    assert owner.delivered() == {n: (FIRST[0], 0x4040 | n) for n in (1, 3)}
+
+
+def test_msi_may_be_given_more_vectors_while_it_is_on(owner: Owner) -> None:
+    msi(owner, 1)
+    assert len(owner.delivered()) == 1
+    msi(owner, 4)
+    assert len(owner.delivered()) == 4
+    msi(owner, 2)
+    assert len(owner.delivered()) == len(owner.device.connected[vfio.PCI_MSI_IRQ]) == 2
+
+
+def test_one_kind_at_a_time(owner: Owner) -> None:
+    for _ in range(2):
+        msi(owner, 2)
+        assert set(owner.device.connected) == {vfio.PCI_MSI_IRQ}
+        owner.configure(MSI + 2, 2, 0)
+        assert set(owner.device.connected) == {vfio.PCI_INTX_IRQ}
+        assert list(owner.machine.irqfds.values()) == [LINE]
+        owner.enable_msix()
+        assert set(owner.device.connected) == {vfio.PCI_MSIX_IRQ}
+        owner.configure(MSIX + 2, 2, 0)
+    assert not owner.said
+    assert owner.interrupts.kind == vfio.PCI_INTX_IRQ
+
+
+def test_what_linux_refuses_is_said_and_can_be_tried_again(owner: Owner) -> None:
+    owner.device.refuses.add("connect")
+    owner.enable_msix()
+    owner.vector(0, *FIRST)
+    assert "Linux does not connect" in owner.said[-1] and owner.interrupts.kind == -1
+    owner.configure(MSIX + 2, 2, 0)
+    owner.device.refuses.clear()
+    owner.enable_msix()
+    assert owner.delivered() == {0: FIRST}
+    owner.configure(MSIX + 2, 2, 0)
+    assert set(owner.device.connected) == {vfio.PCI_INTX_IRQ}
+
+
+# ---- reset and the end
+
+
+def flr(owner: Owner) -> None:
+    owner.configure(EXPRESS + 8, 2, 1 << 15)
+
+
+def test_a_reset_leaves_nothing_decoded_and_the_line(owner: Owner) -> None:
+    owner.command(0x0007)
+    owner.load(MEMORY)
+    owner.enable_msix()
+    owner.vector(0, *FIRST)
+    flr(owner)
+    assert owner.device.resets == 1 and owner.machine.slots == {}
+    assert owner.load(MEMORY) == 0xFFFFFFFF and owner.port(PORTS) == 0xFFFFFFFF
+    assert set(owner.device.connected) == {vfio.PCI_INTX_IRQ} and owner.delivered() == {}
+    assert owner.function.read(0x04, 2) == 0
+    assert int.from_bytes(owner.device.bytes[7][4:6], "little") == 0, "the device knows it too"
+    owner.command(0x0006)
+    owner.load(TABLE_BAR)
+    assert owner.load(TABLE_BAR + TABLE + 12) == 1, "its vectors are masked again"
+
+
+def test_a_reset_linux_refuses_still_leaves_nothing(owner: Owner) -> None:
+    owner.device.refuses.add("reset")
+    owner.command(0x0007)
+    flr(owner)
+    assert "Linux does not reset" in owner.said[-1]
+    assert owner.load(MEMORY) == 0xFFFFFFFF and owner.function.read(0x04, 2) == 0
+    assert int.from_bytes(owner.device.bytes[7][4:6], "little") == 0
+
+
+def test_quiet_means_no_interrupts_and_no_dma() -> None:
+    owner = Owner()
+    owner.command(0x0007)
+    owner.device.refuses.add("reset")
+    owner.function.quiet()
+    assert owner.device.connected == {} and owner.machine.irqfds == {}
+    assert owner.device.bytes[7][4] & 4 == 0 and owner.device.bytes[7][4] & 3 == 3
+    assert "was not reset" in owner.said[-1]
+
+
+def test_dma_stops_even_when_interrupts_cannot_be_disconnected() -> None:
+    owner = Owner()
+    owner.command(0x0007)
+    owner.machine.irqfds.clear()
+    with pytest.raises(KeyError):
+        owner.function.quiet()
+    assert owner.device.bytes[7][4] & 4 == 0 and owner.device.resets == 1
+
+
+def test_what_its_own_devices_may_reach() -> None:
+    owner = Owner()
+    mapped: list[tuple[int, int, int]] = []
+
+    class Container:
+        def map(self, host: int, address: int, size: int) -> None:
+            mapped.append((host, address, size))
+
+    container: object = Container()
+    owner.function.share_registers_with_own_devices(container)  # type: ignore[arg-type]
+    assert mapped == [
+        (owner.device.mapped(0), MEMORY, 128 * KiB),
+        (owner.device.mapped(1), TABLE_BAR, TABLE),
+    ]
+    owner.interrupts.close()
+
+
+# ---- whatever an owner does
+
+
+CONFIGURATION = some.tuples(
+    some.just("configure"),
+    some.sampled_from([4, 0x10, 0x14, 0x18, MSI + 2, MSI + 4, MSI + 16, MSIX + 2, EXPRESS + 8])
+    | some.integers(0, 255),
+    some.sampled_from([1, 2, 4]),
+    some.sampled_from([0, 1, 3, 7, 0x21, 0x81, 0xC000, 0x8000, MEMORY, TABLE_BAR, 0xFFFFFFFF])
+    | some.integers(0, 2**32 - 1),
+)
+ACCESS = some.tuples(
+    some.sampled_from(["load", "store"]),
+    some.sampled_from([MEMORY, TABLE_BAR, TABLE_BAR + TABLE, TABLE_BAR + TABLE + 12])
+    | some.integers(MEMORY, TABLE_BAR + 16 * KiB),
+    some.sampled_from([1, 2, 4, 8]),
+    some.integers(0, 2**64 - 1),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(some.lists(CONFIGURATION | ACCESS, max_size=40))
+def test_no_sequence_breaks_what_must_hold(steps: list[tuple[str, int, int, int]]) -> None:
+    owner = Owner()
+    for what, where, width, value in steps:
+        if what == "configure":
+            owner.configure(where, width, value)
+        elif what == "load":
+            owner.load(where, width)
+        else:
+            owner.store(where, value, width)
+        kinds = set(owner.device.connected)
+        assert len(kinds) <= 1, "one kind of interrupts at a time"
+        reachable = {event for events in owner.device.connected.values() for event in events}
+        assert set(owner.machine.irqfds) <= reachable, "what reaches the guest is in use"
+        assert not any(span.overlaps(RAM) for span in owner.machine.spans)
+        assert {lease.guest for lease in owner.space.leases.held} == set(owner.machine.spans)
+        enabled = {bar.index for bar in owner.function.configuration.bars if bar.enabled}
+        assert {lease.bar for lease in owner.space.leases.held} <= enabled
+        assert all(
+            not Span(lease.offset, lease.guest.size).overlaps(Span(TABLE, 4 * KiB))
+            for lease in owner.space.leases.held
+            if lease.bar == 1
+        )
+    assert not any(
+        region == 1 and TABLE <= offset < TABLE + 48 for region, offset, *_ in owner.device.writes
+    ), "the machine's own table was written"
+    owner.function.quiet()
+    assert owner.machine.irqfds == {} and owner.device.connected == {}
