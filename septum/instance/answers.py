@@ -23,6 +23,7 @@ from septum.units import PciAddress
 
 _KINDS = {vfio.PCI_INTX_IRQ: "INTx", vfio.PCI_MSI_IRQ: "MSI", vfio.PCI_MSIX_IRQ: "MSI-X"}
 _LINES = "?ABCD"
+_LONGEST_TRACE = 3600  # seconds
 
 Rows = list[dict[str, object]]
 
@@ -181,6 +182,23 @@ def exit_rows(processors: Processors, space: AddressSpace) -> Rows:
     return rows
 
 
+def _bar_and_hold(message: Message) -> tuple[int | None, float]:
+    """Which BAR (None: all) is asked for, and how many seconds of tracing."""
+    asked = message.get("bar")
+    try:
+        bar = int(str(asked)) if asked is not None else None
+        hold = float(str(message.get("hold") or 0))
+    except ValueError as error:
+        raise Problem("cannot revoke", because=str(error)) from error
+    if not 0 <= hold <= _LONGEST_TRACE:
+        raise Problem(
+            "cannot revoke",
+            because=f"{hold} seconds of tracing were asked for",
+            remedy=f"ask for 0 to {_LONGEST_TRACE}",
+        )
+    return bar, hold
+
+
 def _revoked(
     message: Message,
     owned: Mapping[PciAddress, OwnedFunction],
@@ -199,9 +217,7 @@ def _revoked(
             because="this instance does not own it",
             remedy="septum show devices",
         )
-    asked = message.get("bar")
-    bar = int(asked) if asked is not None else None
-    hold = float(message.get("hold") or 0)
+    bar, hold = _bar_and_hold(message)
     bars = [bar] if bar is not None else [state.index for state in one.configuration.bars]
     with lock:
         if hold > 0:

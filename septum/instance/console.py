@@ -35,6 +35,7 @@ class Console:
         self._history = bytearray()
         self._unsent: dict[socket.socket, bytearray] = {}
         self.terminal = -1  # a descriptor that also gets the output
+        self.leaving: Callable[[socket.socket], None] = lambda reader: None  # before it is closed
 
     def close(self) -> None:
         self.pass_on()
@@ -75,6 +76,7 @@ class Console:
 
     def detach(self, reader: socket.socket) -> None:
         if self._unsent.pop(reader, None) is not None:
+            self.leaving(reader)
             reader.close()
 
     def flush(self, reader: socket.socket) -> bool:

@@ -31,6 +31,7 @@ class Link:
         self._leaving = False
         self._thread = threading.Thread(target=self._serve, name=f"{name} link")
         self._watch(console.event, lambda: console.pass_on())
+        console.leaving = self._unwatch
         self._watch(self._wake, lambda: None)
         self._servers: list[socket.socket] = []
         self._channels: list[Channel] = []
@@ -70,14 +71,19 @@ class Link:
         if self._thread.is_alive():
             self._thread.join()
         self.console.pass_on()
+        self.console.leaving = lambda reader: None
         for key in list(self._selector.get_map().values()):
-            if isinstance(key.fileobj, socket.socket):
+            if isinstance(key.fileobj, socket.socket | Channel):
                 key.fileobj.close()
         self._selector.close()
         os.close(self._wake)
 
     def _watch(self, file: int | socket.socket | Channel, call: Callable[[], None]) -> None:
         self._selector.register(file, selectors.EVENT_READ, call)
+
+    def _unwatch(self, reader: socket.socket) -> None:
+        # The selector would keep a closed one, and refuse the next file of its number.
+        self._selector.unregister(reader)
 
     def _serve(self) -> None:
         while not self._leaving:
@@ -105,8 +111,9 @@ class Link:
             self.console.deliver()
 
     def _reader(self, server: socket.socket) -> None:
-        reader, _ = server.accept()
-        self.console.attach(reader)
+        reader = _accepted(server)
+        if reader is None:
+            return
 
         def heard() -> None:
             try:
@@ -118,13 +125,15 @@ class Link:
             if data:
                 self._typed(data)
             else:
-                self._selector.unregister(reader)
                 self.console.detach(reader)
 
         self._watch(reader, heard)
+        self.console.attach(reader)
 
     def _asker(self, server: socket.socket) -> None:
-        stream, _ = server.accept()
+        stream = _accepted(server)
+        if stream is None:
+            return
         channel = Channel(stream)
         self._channels.append(channel)
 
@@ -156,3 +165,11 @@ class Link:
             return answer(message)
         except Problem as problem:
             return error_message(problem)
+
+
+def _accepted(server: socket.socket) -> socket.socket | None:
+    """Who knocks; None when it has left again, or Linux has no file left to give."""
+    try:
+        return server.accept()[0]
+    except OSError:
+        return None

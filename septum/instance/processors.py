@@ -87,8 +87,13 @@ class Processors:
                     continue
                 self.on_end(FAILED, f"KVM_RUN: {os.strerror(-result)}")
                 return
-            with lock:
-                outcome = answer(stop)
+            try:
+                with lock:
+                    outcome = answer(stop)
+            except BaseException as error:
+                # A bug of ours must end the instance, not leave it without this processor.
+                self.on_end(FAILED, f"a processor's exit was not answered: {error!r}")
+                raise
             if outcome != RESUME:
                 self.on_end(outcome, stop.detail)
                 return
