@@ -1,0 +1,191 @@
+"""Does an instance live its whole life, and leave nothing behind? On /dev/kvm, without devices."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from septum.errors import GuestProblem, HostProblem
+from septum.host.channel import ask
+from septum.host.memory import GuestMemory
+from septum.host.runtime import RunDirectory
+from septum.instance import boot
+from septum.instance.processors import KICK
+from septum.layouts import kvm
+from septum.messages import Message
+from septum.partitions.model import MemorySlice, Partition, Processors
+from septum.state import Ending
+from septum.units import MiB
+from tests.engine.kvm.kernels import bzimage, packed, vmlinux
+from tests.instance import guests
+from tests.machines import a_machine
+
+pytestmark = pytest.mark.skipif(
+    not os.access(kvm.DEVICE, os.R_OK | os.W_OK), reason="no /dev/kvm here"
+)
+SPIN = guests.code("ebfe")
+RESET = guests.code("b0fe", "e664")  # mov al, 0xfe; out 0x64, al
+HERE = min(os.sched_getaffinity(0))  # a processor these tests may run on
+
+
+class Life:
+    """One instance of a program: what it reported, and where it left what it said."""
+
+    def __init__(self, folder: Path, program: bytes, processors: int = 1) -> None:
+        self.folder = folder
+        self.directory = RunDirectory(str(folder / "run"), str(folder / "log"))
+        self.directory.make()
+        self.directory.make_instance("blue")
+        kernel = folder / "vmlinuz"
+        kernel.write_bytes(bzimage(packed(vmlinux(program), "gzip")))
+        self.partition = Partition(
+            "blue", str(kernel), None, "console=ttyS0", MemorySlice(64 * MiB, 0),
+            Processors((HERE,) * processors, False, 100), (),
+        )  # fmt: skip
+        self.reports: list[str] = []
+        self.running: Callable[[], None] = lambda: None
+
+    def report(self, event: str, fields: Mapping[str, object]) -> None:
+        self.reports.append(str(fields.get("text") or fields.get("state")))
+        if event == "state":
+            self.running()
+
+    def live(self) -> Ending:
+        return boot.run(self.partition, a_machine(), self.directory, self.report)
+
+    @property
+    def said(self) -> bytes:
+        return Path(self.directory.log_of("blue")).read_bytes()
+
+    def ask(self, **question: object) -> Message:
+        return ask(self.directory.control_of("blue"), question, "blue")
+
+
+@pytest.fixture(autouse=True)
+def kept_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No huge page of this computer is touched, no cache of its user's, no signal is left set."""
+    monkeypatch.setattr(boot, "GuestMemory", partial(GuestMemory, root=str(tmp_path)))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    before = signal.getsignal(KICK)
+    yield
+    signal.signal(KICK, before)
+
+
+def test_it_prints_and_powers_off(tmp_path: Path) -> None:
+    life = Life(tmp_path, guests.HI + guests.POWER_OFF)
+    files, threads = len(os.listdir("/proc/self/fd")), threading.active_count()
+    assert life.live() == Ending("powered off", "")
+    assert life.said == b"Hi"
+    assert life.reports == ["preparing the kernel", "has 64M of memory, plain pages", "running"]
+    assert len(os.listdir("/proc/self/fd")) == files, "something was left open"
+    assert threading.active_count() == threads
+    assert os.listdir(life.directory.claims) == []
+
+
+def test_it_can_live_again(tmp_path: Path) -> None:
+    life = Life(tmp_path, guests.HI + RESET + SPIN)
+    assert life.live().reason == "reset"
+    assert life.live().reason == "reset"
+    assert life.said == b"HiHi", "the log goes on"
+
+
+def test_a_triple_fault(tmp_path: Path) -> None:
+    ending = Life(tmp_path, guests.TRIPLE_FAULT).live()
+    assert ending.reason == "shut down (triple fault)" and "rip" in ending.detail
+
+
+def test_it_is_asked_and_stopped_while_it_spins(tmp_path: Path) -> None:
+    """Two processors: the second waits to be woken, as its kernel would wake it."""
+    life = Life(tmp_path, guests.HI + SPIN, processors=2)
+    told: dict[str, Message] = {}
+
+    def questions() -> None:
+        for name in ("devices", "memory", "interrupts", "probes", "translations", "exits"):
+            told[name] = life.ask(ask=name)
+        for bad in (
+            {"function": "nonsense"},
+            {"function": "0000:09:00.0"},
+        ):
+            told[str(bad)] = life.ask(ask="revoke", **bad)
+        life.ask(ask="stop")
+
+    asker = threading.Thread(target=questions)
+    life.running = asker.start
+    assert life.live().reason == "stopped"
+    asker.join()
+    assert {
+        "guest": "0x0-0x9fbff",
+        "bytes": 0x9FC00,
+        "kind": "usable",
+        "backing": "plain pages",
+    } in (told["memory"]["rows"])
+    requests = {row["request"] for row in told["interrupts"]["rows"]}
+    assert {"GSI 0", "GSI 4", "IPI"} <= requests
+    assert any(row["what"] == "granted" for row in told["exits"]["rows"])
+    assert "PCI address" in str(told["{'function': 'nonsense'}"])
+    assert "does not own it" in str(told["{'function': '0000:09:00.0'}"])
+
+
+def test_a_bug_of_ours_ends_it_instead_of_leaving_it_hanging(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from septum.shared.serial import SerialPort
+
+    def broken(port: SerialPort, register: int, value: int) -> None:
+        raise ZeroDivisionError("a bug")
+
+    seen: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", seen.append)
+    monkeypatch.setattr(SerialPort, "write", broken)
+    ending = Life(tmp_path, guests.HI + SPIN).live()
+    assert ending.reason == "failed" and "a bug" in ending.detail
+    assert len(seen) == 1, "and its traceback is kept"
+
+
+def test_a_start_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    life = Life(tmp_path, b"")
+    files = len(os.listdir("/proc/self/fd"))
+    life.partition = life.partition._replace(initrd=str(tmp_path / "none"))
+    with pytest.raises(GuestProblem, match="initrd"):
+        life.live()
+    life.partition = life.partition._replace(initrd=None, kernel="/dev/null")
+    with pytest.raises(GuestProblem, match="not a kernel"):
+        life.live()
+    assert len(os.listdir("/proc/self/fd")) == files
+
+
+def test_a_function_linux_will_not_give_means_no_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was taken before it is given back, in reverse."""
+    story: list[str] = []
+
+    class Claim:
+        def __init__(self, address: str, journal: object, instance: str) -> None:
+            self.address = address
+
+        def __enter__(self) -> None:
+            if self.address.endswith("02:00.0"):
+                raise HostProblem(f"cannot take {self.address} from Linux")
+            story.append(f"took {self.address}")
+
+        def __exit__(self, *_: object) -> None:
+            story.append(f"gave {self.address}")
+
+    monkeypatch.setattr(boot, "Claim", Claim)
+    life = Life(tmp_path, b"")
+    wanted = [f.address for f in a_machine().functions if str(f.address)[5:] in WANTED]
+    life.partition = life.partition._replace(functions=tuple(wanted))
+    with pytest.raises(HostProblem, match="cannot take 0000:02:00"):
+        life.live()
+    assert story == ["took 0000:00:04.0", "took 0000:01:00.0", "gave 0000:01:00.0",
+                     "gave 0000:00:04.0"]  # fmt: skip
+
+
+WANTED = ("00:04.0", "01:00.0", "02:00.0")
