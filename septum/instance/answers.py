@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from septum.discovery.view import View
 from septum.errors import Problem
@@ -19,7 +19,8 @@ from septum.layouts import vfio
 from septum.memory.layout import Slice
 from septum.messages import Message
 from septum.translation.leases import Lease
-from septum.units import PciAddress
+from septum.translation.trap_map import Trap
+from septum.units import PciAddress, Span
 
 _KINDS = {vfio.PCI_INTX_IRQ: "INTx", vfio.PCI_MSI_IRQ: "MSI", vfio.PCI_MSIX_IRQ: "MSI-X"}
 _LINES = "?ABCD"
@@ -147,17 +148,30 @@ def translation_rows(memory_slice: Slice, space: AddressSpace) -> Rows:
     rows.extend(_lease_row(lease) for lease in space.leases.held)
     held = [lease.guest for lease in space.leases.held]
     for trap in space.memory.traps:
-        if trap.span not in held:
+        verdict = _verdict(trap, held)
+        if verdict:
             rows.append(
                 {
                     "guest": str(trap.span),
                     "to": trap.owner,
                     "offset": "",
-                    "verdict": "trapped until touched" if " BAR " in trap.owner else "emulate",
+                    "verdict": verdict,
                     "accesses": space.emulated.get(trap.owner, 0),
                 }
             )
     return rows
+
+
+def _verdict(trap: Trap, held: Sequence[Span]) -> str:
+    """What befalls an access that traps there; nothing when none can."""
+    if " BAR " not in trap.owner:
+        return "emulate"
+    over = [span for span in held if span.overlaps(trap.span)]
+    if not over:
+        return "trapped until touched"
+    if any(span.start <= trap.span.start and trap.span.end <= span.end for span in over):
+        return ""
+    return "emulate (where no lease is)"
 
 
 def _lease_row(lease: Lease) -> dict[str, object]:

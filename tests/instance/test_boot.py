@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import mmap
 import os
 import signal
 import threading
@@ -17,13 +19,14 @@ from septum.host.memory import GuestMemory
 from septum.host.runtime import RunDirectory
 from septum.instance import boot
 from septum.instance.processors import KICK
-from septum.layouts import kvm
+from septum.layouts import kvm, vfio
 from septum.messages import Message
 from septum.partitions.model import MemorySlice, Partition, Processors
 from septum.state import Ending
 from septum.units import MiB
 from tests.engine.kvm.kernels import bzimage, packed, vmlinux
 from tests.instance import guests
+from tests.instance.fakes import FUNCTION, MEMORY, FakeDevice
 from tests.machines import a_machine
 
 pytestmark = pytest.mark.skipif(
@@ -189,3 +192,63 @@ def test_a_function_linux_will_not_give_means_no_start(
 
 
 WANTED = ("00:04.0", "01:00.0", "02:00.0")
+
+
+def test_a_function_is_handed_over_and_given_back_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The guest finds it by itself: it reads a register of BAR 0 and powers off."""
+    story: list[str] = []
+
+    class Claim:
+        def __init__(self, address: str, journal: object, instance: str) -> None:
+            story.append(f"claim {address}")
+
+        def __enter__(self) -> None:
+            return None
+
+        def __exit__(self, *_: object) -> None:
+            story.append("give back")
+
+    class Container:
+        def __enter__(self) -> Container:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            story.append("close")
+
+        def device(self, address: str, group: int) -> FakeDevice:
+            story.append(f"open {address} of group {group}")
+            return device
+
+        def map(self, host: int, address: int, size: int) -> None:
+            story.append(f"DMA {address:#x}")
+
+    device = FakeDevice()
+    registers = mmap.mmap(-1, 256 * 1024)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(registers))
+    monkeypatch.setattr(device, "mapped", lambda bar: address)
+    monkeypatch.setattr(device, "reset", lambda: story.append("reset"))
+    monkeypatch.setattr(boot, "Claim", Claim)
+    monkeypatch.setattr(boot, "Container", Container)
+    read_twice = guests.load_from(MEMORY) + guests.load_from(MEMORY)
+    life = Life(tmp_path, read_twice + guests.HI + guests.POWER_OFF)
+    functions = tuple(
+        FUNCTION._replace(iommu_group=f.iommu_group, parent=f.parent)
+        if f.address == FUNCTION.address
+        else f
+        for f in a_machine().functions
+    )
+    life.partition = life.partition._replace(functions=(FUNCTION.address,))
+    ending = boot.run(life.partition, a_machine(functions=functions), life.directory, life.report)
+    assert ending.reason == "powered off" and life.said == b"Hi"
+    assert device.reads.count((0, 0, 4)) == 1, "the second read did not trap"
+    assert story[:3] == ["claim 0000:01:00.0", "open 0000:01:00.0 of group 9", "DMA 0x0"]
+    assert f"DMA {MEMORY:#x}" in story
+    assert [step for step in story if "DMA" not in step][2:] == [
+        "reset", "reset", "close", "give back",
+    ]  # fmt: skip
+    assert device.bytes[7][4] & 4 == 0, "it is no bus master any more"
+    assert set(device.connected) == {vfio.PCI_REQ_IRQ}
+    assert f"resetting {FUNCTION.address}" in life.reports
+    registers.close()

@@ -1,0 +1,252 @@
+"""Do the rows of septum show say what is so? And is a lease taken back when it is asked for?"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from septum.discovery.view import View
+from septum.engine.kvm.exits import answer
+from septum.errors import Problem
+from septum.instance import answers as module
+from septum.instance.answers import answers, translation_rows
+from septum.instance.buses import Buses
+from septum.layouts import vfio
+from septum.machine.model import RootBus
+from septum.memory.layout import Slice
+from septum.units import MiB, PciAddress, Span
+from tests.instance.fakes import FUNCTION, MEMORY, MSI, MSIX, TABLE, TABLE_BAR, Owner
+from tests.machines import memory_bar
+
+HOST_BRIDGE, PLACEHOLDER = PciAddress(0, 0, 0, 0), PciAddress(0, 2, 0, 0)
+NAME = str(FUNCTION.address)
+COUNTS = f"""\
+           CPU0       CPU1
+ 20:        117         87  IR-IO-APIC   20-fasteoi   vfio-intx({NAME})
+ 29:          2          3  IR-PCI-MSIX-{NAME}    0-edge      vfio-msix[0]({NAME})
+"""
+
+
+class Asked:
+    """An instance with one function, and the questions it answers."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.owner = Owner()
+        self.ended: list[str] = []
+        seen = View(
+            "blue", (FUNCTION,), (), (PLACEHOLDER,), (HOST_BRIDGE,),
+            (RootBus(0, 0, 255, (), ()),), (),
+        )  # fmt: skip
+        owned = {FUNCTION.address: self.owner.function}
+        self.buses = Buses(seen, owned)
+        self.lock = threading.Lock()
+        processors = SimpleNamespace(
+            lock=self.lock,
+            counts={"reasons": self.owner.stop.reasons, "owners": self.owner.stop.owners},
+        )
+        memory = Slice(
+            (Span(0, 64 * MiB),), (SimpleNamespace(span=Span(0, 64 * MiB), kind="usable"),)
+        )  # type: ignore[arg-type]
+        body: Any = SimpleNamespace(
+            plan=SimpleNamespace(
+                partition=SimpleNamespace(name="blue"), machine=None, seen=seen, memory=memory
+            ),
+            memory=SimpleNamespace(huge=True),
+            space=self.owner.space,
+            processors=processors,
+            outcome=SimpleNamespace(end=lambda reason, detail: self.ended.append(reason)),
+        )
+        self.answers = answers(body, owned, self.buses)
+        monkeypatch.setattr(module, "open", self._counts, raising=False)
+
+    def _counts(self, path: str, **how: object) -> Any:
+        import io
+
+        assert path == "/proc/interrupts"
+        return io.StringIO(COUNTS)
+
+    def rows(self, ask: str, **more: object) -> list[dict[str, Any]]:
+        said: Any = self.answers[ask]({"ask": ask, **more})["rows"]
+        assert not self.lock.locked()
+        return list(said)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Asked]:
+    asked = Asked(monkeypatch)
+    yield asked
+    asked.owner.interrupts.close()
+
+
+def test_devices(asked: Asked) -> None:
+    rows = {row["address"]: row for row in asked.rows("devices")}
+    assert rows[NAME]["vendor:device"] == "8086:10d3" and rows[NAME]["class"] == "020000"
+    assert (rows[NAME]["answers"], rows[NAME]["interrupts"]) == ("itself", "INTx")
+    assert rows[str(HOST_BRIDGE)]["answers"] == "VMM (host bridge)"
+    assert rows[str(PLACEHOLDER)]["answers"] == "VMM (placeholder)"
+    assert list(rows) == sorted(rows)
+
+
+def test_memory(asked: Asked) -> None:
+    (row,) = asked.rows("memory")
+    assert row == {
+        "guest": "0x0-0x3ffffff",
+        "bytes": 64 * MiB,
+        "kind": "usable",
+        "backing": "huge pages",
+    }
+
+
+def test_interrupts_of_a_line(asked: Asked) -> None:
+    first = asked.rows("interrupts")[0]
+    assert first == {
+        "request": "INTx A",
+        "device": NAME,
+        "handled by": "blue",
+        "handler": "GSI 17, level",
+        "count": 204,
+    }
+
+
+def test_interrupts_of_messages(asked: Asked) -> None:
+    asked.owner.enable_msix()
+    asked.owner.vector(0, 0xFEE01000, 0x4023)
+    asked.owner.vector(1, 0xFEE00000, 0x4024, masked=1)
+    rows = [row for row in asked.rows("interrupts") if row["device"] == NAME]
+    assert [(row["request"], row["handler"], row["count"]) for row in rows] == [
+        ("MSI-X 0", "vector 35 of processor 1", 5)
+    ]
+    asked.owner.configure(MSIX + 2, 2, 0)
+    asked.owner.configure(MSI + 4, 4, 0xFEE00000)
+    asked.owner.configure(MSI + 2, 2, 1)
+    rows = [row for row in asked.rows("interrupts") if row["device"] == NAME]
+    assert [row["request"] for row in rows] == ["MSI 0"] and rows[0]["count"] == 0
+    assert {"VMM"} == {r["handled by"] for r in asked.rows("interrupts") if r["device"] != NAME}
+
+
+def test_no_interrupts_are_a_row_too(asked: Asked) -> None:
+    asked.owner.interrupts.use_nothing()
+    assert asked.rows("interrupts")[0]["request"] == "none"
+    assert asked.rows("devices")[1]["interrupts"] == "none"
+
+
+def test_translations_before_and_after_a_touch(asked: Asked) -> None:
+    def verdicts() -> dict[str, str]:
+        return {row["guest"]: row["verdict"] for row in asked.rows("translations")}
+
+    window = f"{MEMORY:#x}-{MEMORY + 128 * 1024 - 1:#x}"
+    assert verdicts()["0x0-0x3ffffff"] == "accept"
+    assert verdicts()[window] == "trapped until touched"
+    asked.owner.load(MEMORY)
+    assert verdicts()[window] == "accept"
+
+
+def test_exits_and_leases_are_counted(asked: Asked) -> None:
+    asked.owner.load(MEMORY)
+    asked.rows("revoke", function=NAME)
+    asked.owner.load(MEMORY)
+    counted = {(row["by"], row["what"]): row["exits"] for row in asked.rows("exits")}
+    assert counted[("reason", "memory read")] == 2
+    assert counted[("answered by", f"{NAME} BAR 0")] == 2
+    assert (counted[("lease", "granted")], counted[("lease", "revoked")]) == (2, 1)
+
+
+def test_probes(asked: Asked) -> None:
+    assert asked.buses.read(FUNCTION.address, 0, 4) == 0x10D38086
+    assert asked.buses.read(PciAddress(0, 0, 31, 0), 0, 4) == 0xFFFFFFFF
+    assert asked.buses.read(HOST_BRIDGE, 0, 2) != 0xFFFF
+    asked.buses.write(FUNCTION.address, 0, 4, 0)
+    asked.buses.write(HOST_BRIDGE, 0, 4, 0)
+    asked.buses.write(PciAddress(0, 0, 31, 0), 4, 2, 7)
+    rows = {row["address"]: row for row in asked.rows("probes")}
+    assert rows[NAME]["answer"] == "exposed" and rows[NAME]["refused"] == 1
+    assert rows["0000:00:1f.0"]["answer"] == "absent"
+    assert rows["0000:00:1f.0"]["because"] == "nothing is there"
+    assert rows[str(HOST_BRIDGE)]["answer"] == "emulated"
+
+
+def test_revoke_one_bar(asked: Asked) -> None:
+    asked.owner.load(MEMORY)
+    asked.owner.load(TABLE_BAR)
+    (row,) = asked.rows("revoke", function=NAME, bar=1)
+    assert row["to"] == f"{NAME} BAR 1" and row["guest"].startswith(f"{TABLE_BAR:#x}-")
+    assert asked.owner.machine.spans == [Span(MEMORY, 128 * 1024)]
+    assert len(asked.rows("revoke", function=NAME)) == 1
+    assert asked.rows("revoke", function=NAME) == []
+
+
+def test_revoke_and_trace_for_a_while(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    timers: list[Any] = []
+
+    class Timer:
+        daemon = False
+
+        def __init__(self, seconds: float, call: Any) -> None:
+            self.seconds, self.call = seconds, call
+
+        def start(self) -> None:
+            timers.append(self)
+
+    monkeypatch.setattr(threading, "Timer", Timer)
+    asked.owner.load(MEMORY)
+    assert len(asked.rows("revoke", function=NAME, hold=2.5)) == 1
+    for _ in range(3):
+        assert asked.owner.load(MEMORY) == 0, "every access is traced"
+    traced = [row for row in asked.rows("translations") if row["to"] == f"{NAME} BAR 0"]
+    assert traced[0]["accesses"] == 3
+    (timer,) = timers
+    assert timer.seconds == 2.5 and timer.daemon
+    timer.call()
+    asked.owner.load(MEMORY)
+    assert asked.owner.load(MEMORY) is None
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {},
+        {"function": "nonsense"},
+        {"function": "0000:09:00.0"},
+        {"function": NAME, "bar": "x"},
+        {"function": NAME, "bar": [1]},
+        {"function": NAME, "hold": "long"},
+        {"function": NAME, "hold": -1},
+        {"function": NAME, "hold": "inf"},
+        {"function": NAME, "hold": "nan"},
+    ],
+)
+def test_bad_wishes_are_problems(asked: Asked, message: dict[str, object]) -> None:
+    asked.owner.load(MEMORY)
+    with pytest.raises(Problem, match="cannot revoke") as told:
+        asked.rows("revoke", **message)
+    assert told.value.because
+    assert len(asked.owner.machine.slots) == 1
+
+
+def test_stop(asked: Asked) -> None:
+    assert asked.rows("stop") == [] and asked.ended == ["stopped"]
+
+
+def test_the_table_is_trapped_beside_its_lease(asked: Asked) -> None:
+    asked.owner.load(TABLE_BAR)
+    asked.owner.processor.at_memory(TABLE_BAR + TABLE, 4)
+    answer(asked.owner.stop)
+    said = [row for row in asked.rows("translations") if f"{NAME} BAR 1" in str(row["to"])]
+    assert {row["verdict"] for row in said} == {"accept", "emulate (where no lease is)"}
+
+
+def test_a_bar_smaller_than_its_page_is_not_trapped_once_it_is_leased(asked: Asked) -> None:
+    small = memory_bar(0, MEMORY, 1024)
+    owner = Owner(function=FUNCTION._replace(bars=(small, *FUNCTION.bars[1:])))
+    owner.load(MEMORY)
+    asked_of = translation_rows(Slice((), ()), owner.space)
+    assert [row["verdict"] for row in asked_of if row["to"] == f"{NAME} BAR 0"] == ["accept"]
+    owner.interrupts.close()
+
+
+def test_interrupts_are_still_those_it_began_with(asked: Asked) -> None:
+    assert asked.owner.interrupts.kind == vfio.PCI_INTX_IRQ
