@@ -191,16 +191,22 @@ class Keeper:
         self.announce(instance, {"event": "state", "state": instance.state, **fields})
 
     def give_back(self, instance: Instance, group: cgroups.ControlGroup | None) -> None:
-        """What a process took and did not return itself."""
-        try:
+        """What a process took and did not return itself; one failure does not keep the rest."""
+
+        def restore() -> None:
             for line in self.world.restore(Journal(self.world.directory.claims)):
                 self.say(instance, line)
-            if group is not None:
-                group.remove()
+
+        def leave() -> None:
             self.world.directory.remove_instance(instance.name)
-        except (Problem, OSError) as problem:
-            print(f"{instance.name}: {problem}", flush=True)
-            self.say(instance, f"not everything could be given back: {problem}")
+
+        steps = [restore, leave] if group is None else [restore, group.remove, leave]
+        for step in steps:
+            try:
+                step()
+            except (Problem, OSError) as problem:
+                print(f"{instance.name}: {problem}", flush=True)
+                self.say(instance, f"not everything could be given back: {problem}")
 
     def say(self, instance: Instance, text: str) -> None:
         self.announce(instance, {"event": "stage", "text": text})
