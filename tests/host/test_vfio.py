@@ -140,7 +140,7 @@ def open_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
         opened.append(path)
         return plain(there, os.O_RDWR)
 
-    monkeypatch.setattr(module.os, "open", open_)
+    monkeypatch.setattr(os, "open", open_)
     return opened
 
 

@@ -9,7 +9,7 @@ Owner          an owned function over both, driven by configuration and memory a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from septum.engine.kvm.exits import RESUME, answer
 from septum.errors import HostProblem
@@ -179,8 +179,8 @@ class Owner:
 
     def __init__(self, line: int = LINE, function: Function = FUNCTION) -> None:
         self.said: list[str] = []
-        self.device: Any = FakeDevice()
-        self.machine: Any = FakeMachine()
+        self.device = cast(Any, FakeDevice())
+        self.machine = cast(Any, FakeMachine())
         self.space = AddressSpace(self.machine, [RAM], self.said.append)
         self.interrupts = DeviceInterrupts(self.device, Routes(self.machine), line)
         self.function = OwnedFunction(function, self.device, self.interrupts, self.space)
@@ -234,7 +234,7 @@ class Owner:
 
     def delivered(self) -> dict[int, tuple[int, int]]:
         """Vector number to the message it would reach the guest as."""
-        events = next((e for k, e in self.device.connected.items() if k in (1, 2)), [])
+        events: list[int] = next((e for k, e in self.device.connected.items() if k in (1, 2)), [])
         messages = self.machine.messages()
         return {
             number: messages[self.machine.irqfds[event]]

@@ -16,7 +16,7 @@ from septum.instance import answers as module
 from septum.instance.answers import answers, translation_rows
 from septum.instance.buses import Buses
 from septum.layouts import vfio
-from septum.machine.model import RootBus
+from septum.machine.model import MemoryRange, RootBus
 from septum.memory.layout import Slice
 from septum.units import MiB, PciAddress, Span
 from tests.instance.fakes import FUNCTION, MEMORY, MSI, MSIX, TABLE, TABLE_BAR, Owner
@@ -48,9 +48,8 @@ class Asked:
             lock=self.lock,
             counts={"reasons": self.owner.stop.reasons, "owners": self.owner.stop.owners},
         )
-        memory = Slice(
-            (Span(0, 64 * MiB),), (SimpleNamespace(span=Span(0, 64 * MiB), kind="usable"),)
-        )  # type: ignore[arg-type]
+        ram = Span(0, 64 * MiB)
+        memory = Slice((ram,), (MemoryRange(ram, "usable"),))
         body: Any = SimpleNamespace(
             plan=SimpleNamespace(
                 partition=SimpleNamespace(name="blue"), machine=None, seen=seen, memory=memory

@@ -142,7 +142,7 @@ def walk(memory: bytes, address: int) -> int:
     raise AssertionError("4 KiB pages are not used")
 
 
-TABLES = bytearray(boot.PML4_ADDRESS) + bytearray(module._page_tables())
+TABLES = bytes(boot.PML4_ADDRESS) + module._page_tables()
 
 
 @given(some.integers(0, (4 << 30) - 1))
@@ -173,9 +173,4 @@ def test_processor_0_enters_in_64_bit_mode() -> None:
     assert special.cr3 == boot.PML4_ADDRESS and special.cr4 & 0x20
     assert (special.cs.selector, special.cs.l, special.cs.db) == (0x10, 1, 0)
     assert (special.ds.selector, special.ss.selector, special.ds.db) == (0x18, 0x18, 1)
-    gdt = loaded_gdt()
-    assert gdt[2] >> 53 & 1 == 1, "the code segment of the table is a 64-bit one too"
-
-
-def loaded_gdt() -> tuple[int, ...]:
-    return boot.GDT
+    assert boot.GDT[2] >> 53 & 1 == 1, "the code segment of the table is a 64-bit one too"
