@@ -31,6 +31,7 @@ INIT_WORDS = {"blue": r"login:|root@blue:~#", "green": r"green: \S+ is up"}
 PROMPTS = {"blue": r"root@blue:~# ", "green": r"root@green:/root# "}
 # Where it writes: blue to a file on its root disk, green to its blank disk itself
 SCRATCH = {"blue": "/root/scratch", "green": "/dev/sda"}
+IN_MEMORY = {"blue": "/run/scratch", "green": "/tmp/scratch"}  # what is written, made beforehand
 
 # Each prints lines "key value"; both shells, dash and busybox's, know all of it. They are typed,
 # so each is one line, and short
@@ -52,11 +53,11 @@ PINGS = (
 )
 WRITE_AND_READ = (
     'count() {{ k=$1; set -- $(cat /sys/block/sda/stat); echo "$k $3 $7"; }}; '
-    'head -c {size} /dev/urandom >/run/scratch; echo "written $(md5sum </run/scratch)"; '
-    "count before; dd if=/run/scratch of={scratch} bs=1048576 conv=fsync 2>/dev/null; sync; "
+    'head -c {size} /dev/urandom >{memory}; echo "written $(md5sum <{memory})"; '
+    "count before; dd if={memory} of={scratch} bs=1048576 conv=fsync 2>/dev/null; sync; "
     "echo 3 >/proc/sys/vm/drop_caches; "
     'echo "read $(dd if={scratch} bs=1048576 count={blocks} 2>/dev/null | md5sum)"; '
-    "count after; rm /run/scratch"
+    "count after; rm {memory}"
 )
 HOST_STATE = """
 for f in {functions}; do
@@ -253,7 +254,9 @@ class MainJob:
 
     def write_and_read(self, name: str) -> None:
         size = report.SCRATCH_BYTES
-        script = WRITE_AND_READ.format(size=size, blocks=size // MiB, scratch=SCRATCH[name])
+        script = WRITE_AND_READ.format(
+            size=size, blocks=size // MiB, scratch=SCRATCH[name], memory=IN_MEMORY[name]
+        )
         answer = self.terminals[name].ask(script, PATIENCE)
         self.at_work[name] = (self.at_work[name][0], time.monotonic())
         self.instances[name]["scsi"] = report.scsi(answer.text)

@@ -298,7 +298,7 @@ def _check_exits(said: Row, promise: Promise) -> Findings:
 
 
 def _check_concealed(said: Row, promise: Promise) -> Findings:
-    reached = {row["address"][:7] for row in said["pci"]}  # the buses it knows of
+    reached = {address[:7] for address in (*promise.functions, *promise.on_the_way)}  # buses
     for address, whose in promise.others.items():
         is_probed = address[:7] in reached and address.endswith(".0")
         if is_probed and address not in said["concealed"] and not _is_root(address):

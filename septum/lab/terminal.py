@@ -6,6 +6,7 @@ import re
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,14 +15,12 @@ from septum.lab.run import Lab
 
 CHUNK = 4096
 LAST_CHARACTERS = 300  # of a console, quoted when it did not say what was waited for
-# A shell reading from `cat` neither prompts nor edits nor repeats what it reads: each character
-# on a serial port costs exits
-QUIET_SHELL = "stty -echo; printf '%s is quiet\\n' shell; cat | sh"
+# A shell that reads lines this way neither prompts nor edits nor repeats what it reads: each
+# character on a serial port costs exits
+QUIET_SHELL = r"""stty -echo; printf '%s is quiet\n' shell; while read -r l; do eval "$l"; done"""
 IS_QUIET = "shell is quiet"
 # Somebody who types the command before the instance is there would type it again
-ATTACH = (
-    "until [ -S /run/septum/{name}/console ]; do sleep 0.3; done; exec septum console {name}"
-)
+ATTACH = "until [ -S /run/septum/{name}/console ]; do sleep 0.3; done; exec septum console {name}"
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _FRAME = r"<begin {n}>\n(.*?)<end {n} (\d+)>"
 
@@ -57,6 +56,10 @@ class Terminal:
         self._process.terminate()
         self._process.wait()
         self._reader.join()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with suppress(BrokenPipeError):
+                    stream.close()
 
     def _read(self) -> None:
         stream = self._process.stdout
