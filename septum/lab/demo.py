@@ -23,14 +23,14 @@ from septum.units import MiB
 
 FOLDER = Path("build/demo")
 TABLE = CHECKOUT / "examples" / "two-systems.toml"
-PLACE = "/root/two-systems.toml"
+PLACE = "two-systems.toml"
 PATIENCE = 240.0  # seconds for any one step; a busy machine needs a multiple of an idle one's
 
 # What each system's console says first, once its first process runs
 INIT_WORDS = {"blue": r"login:|root@blue:~#", "green": r"green: \S+ is up"}
 PROMPTS = {"blue": r"root@blue:~# ", "green": r"root@green:/root# "}
 # Where it writes: blue to a file on its root disk, green to its blank disk itself
-SCRATCH = {"blue": "/root/scratch", "green": "/dev/sda"}
+SCRATCH = {"blue": "/var/tmp/scratch", "green": "/dev/sda"}
 IN_MEMORY = {"blue": "/run/scratch", "green": "/tmp/scratch"}  # what is written, made beforehand
 
 # Each prints lines "key value"; both shells, dash and busybox's, know all of it. They are typed,
@@ -166,7 +166,7 @@ class MainJob:
         with self.step("up", f"septum up {PLACE}"):
             up = self.lab.start_background(f"septum up {PLACE}", log="up.log")
             for name in self.promised:
-                self.terminals[name] = Terminal(self.lab, name, self.folder / f"{name}.log")
+                self.attach(name)
             code = up.wait(PATIENCE)
         if code != 0:
             raise Problem(
@@ -222,6 +222,10 @@ class MainJob:
             while not self.terminals["green"].has_ended and time.monotonic() < deadline:
                 time.sleep(0.1)
             self.lab.run("septum down", timeout=PATIENCE, check=True)
+
+    def attach(self, name: str) -> None:
+        """Attach to a console, as soon as it is there."""
+        self.terminals[name] = Terminal(self.lab, name, self.folder / f"{name}.log")
 
     def detach(self) -> None:
         for terminal in self.terminals.values():
