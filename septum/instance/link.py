@@ -6,6 +6,7 @@ import os
 import selectors
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -16,6 +17,7 @@ from septum.messages import Message, error_message
 
 Answer = Callable[[Message], Mapping[str, object]]
 
+_MOMENT = 0.01  # seconds
 _AGAIN = 0.02  # seconds between looks whether a slow reader, or the guest, takes what waits
 
 
@@ -30,7 +32,7 @@ class Link:
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._leaving = False
         self._thread = threading.Thread(target=self._serve, name=f"{name} link")
-        self._watch(console.event, lambda: console.pass_on())
+        self._watch(console.event, self._gather)
         console.leaving = self._unwatch
         self._watch(self._wake, lambda: None)
         self._servers: list[socket.socket] = []
@@ -104,6 +106,13 @@ class Link:
         if console.waits_for_room or console.lagging:
             return True
         return any(channel.unsent for channel in self._channels)
+
+    def _gather(self) -> None:
+        """The guest has begun to write: pass on in one go what comes within a moment."""
+        # Bytes come one an exit. Woken for each, this thread would make the processor that
+        # writes wait for the interpreter each time.
+        time.sleep(_MOMENT)
+        self.console.pass_on()
 
     def _typed(self, data: bytes) -> None:
         self.console.typed(data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable
 
@@ -58,6 +59,9 @@ class Processors:
         """Let all run. From the main thread: it owns the signal that stops them."""
         signal.signal(KICK, lambda number, frame: None)
         signal.siginterrupt(KICK, True)
+        # Back from the guest, a processor waits for the interpreter; 5 ms, Python's default, is
+        # longer than a guest's patience with a slow device.
+        sys.setswitchinterval(_SWITCH)
         for stop in self._stops:
             thread = threading.Thread(
                 target=self._loop, args=(stop,), name=f"{self.name} cpu{stop.processor.number}"
@@ -99,6 +103,7 @@ class Processors:
                 return
 
 
+_SWITCH = 0.0005  # seconds
 _KICK_AGAIN = 0.05  # seconds; a kick may arrive just before KVM_RUN, immediate_exit covers that
 
 

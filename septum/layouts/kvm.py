@@ -371,6 +371,8 @@ class Cpuid:
     CACHES = 0x4
     TOPOLOGY = 0xB
     TOPOLOGY_V2 = 0x1F
+    KVM_FEATURES = 0x40000001  # kvm/cpuid.rst; EAX
+    PV_UNHALT = 1 << 7
     AMD_SIZES = 0x80000008  # ECX: cores in 7:0 less one, bits of the core number in 15:12
     AMD_CACHES = 0x8000001D
     AMD_TOPOLOGY = 0x8000001E

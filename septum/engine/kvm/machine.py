@@ -205,6 +205,10 @@ def edit_cpuid(entry: kvm.CpuidEntry, number: int, count: int) -> None:
             | sharing << Cpuid.CACHE_SHARING_SHIFT
             | cores << Cpuid.CACHE_CORES_SHIFT
         )
+    elif entry.function == Cpuid.KVM_FEATURES:
+        # Linux's paravirtual spinlocks halt and wait for a kick. Under nested SVM a kick was
+        # seen to get lost, and both systems hung in it; without the bit its locks only spin.
+        entry.eax &= ~Cpuid.PV_UNHALT
     elif entry.function == Cpuid.AMD_SIZES:
         bits = (count - 1).bit_length()
         entry.ecx = entry.ecx & ~Cpuid.CORES_MASK | bits << Cpuid.CORE_BITS_SHIFT | count - 1
