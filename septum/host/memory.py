@@ -28,30 +28,29 @@ _REMEDIES = {
 class GuestMemory:
     """Anonymous memory of `size` bytes (a multiple of 2 MiB) for the length of a with block.
 
-    `view` is the whole of it, `address` our own address of it, `huge` whether the pages are.
+    `view` is the whole of it, `address` our own address of it, `huge` whether the pages come
+    from the pool. Without `grow` the pool is used as far as it goes, and left as it is: Linux
+    clears each page it adds, all of them, which takes as long as a small system's whole start.
     """
 
-    def __init__(self, size: int, journal: str, root: str = "/") -> None:
+    def __init__(self, size: int, journal: str, root: str = "/", *, grow: bool = True) -> None:
         self.size = size
+        self.grow = grow
         self.journal = journal
         self.pool = os.path.join(root, POOL)
         self.huge = False
         self._added = 0
 
     def __enter__(self) -> GuestMemory:
-        what = f"cannot have {size_text(self.size)} of memory"
         try:
-            with explained(what, _REMEDIES):
-                descriptor = self._huge()
-                if descriptor < 0:
+            with explained(f"cannot have {size_text(self.size)} of memory", _REMEDIES):
+                pages = self._huge()
+                self.huge = pages is not None
+                if pages is None:
                     self._shrink()  # what was added did not suffice
-                    descriptor = os.memfd_create("guest", os.MFD_CLOEXEC)
-            try:
-                with explained(what, _REMEDIES):
-                    os.ftruncate(descriptor, self.size)
-                    self._map = mmap.mmap(descriptor, self.size)
-            finally:
-                os.close(descriptor)
+                    # Private, because Linux makes huge pages of that by itself
+                    pages = mmap.mmap(-1, self.size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            self._map = pages
         except BaseException:
             self._shrink()
             raise
@@ -68,42 +67,37 @@ class GuestMemory:
         finally:
             self._shrink()
 
-    def _huge(self) -> int:
-        """A descriptor of huge pages, or -1 when the machine has not enough."""
+    def _huge(self) -> mmap.mmap | None:
+        """Huge pages, or None when the machine has not enough."""
         if not os.path.isdir(self.pool):
-            return -1
+            return None
         needed = self.size // HUGE_PAGE
         with _Locked(self.journal):
             total, free = _number(self.pool, "nr_hugepages"), _number(self.pool, "free_hugepages")
             reserved = _number(self.pool, "resv_hugepages")
             missing = max(0, needed - (free - reserved))
+            if missing and not self.grow:
+                return None
             if missing:
                 self._mark(missing)
                 try:
                     _set_pool(self.pool, total + missing)
                 except OSError:
                     self._unmark()
-                    return -1
+                    return None
                 got = _number(self.pool, "nr_hugepages") - total
                 self._added = got
                 self._mark(got)
                 if got < missing:
                     _set_pool(self.pool, total)
                     self._unmark()
-                    return -1
+                    return None
             try:
-                descriptor = os.memfd_create("guest", os.MFD_CLOEXEC | os.MFD_HUGETLB)
+                # A mapping reserves its pages: what follows cannot run out of them. They are
+                # cleared when they are touched, which a small system does to few of them.
+                return _from_pool(self.size)
             except OSError:
-                return -1  # a kernel without huge pages
-            try:
-                # Reserves the pages: what follows cannot run out of them.
-                os.ftruncate(descriptor, self.size)
-                os.posix_fallocate(descriptor, 0, self.size)
-            except OSError:
-                os.close(descriptor)
-                return -1
-        self.huge = True
-        return descriptor
+                return None
 
     def _shrink(self) -> None:
         if self._added:
@@ -167,6 +161,15 @@ class _Locked:
 
     def __exit__(self, *_: object) -> None:
         os.close(self._file)
+
+
+def _from_pool(size: int) -> mmap.mmap:
+    descriptor = os.memfd_create("guest", os.MFD_CLOEXEC | os.MFD_HUGETLB)
+    try:
+        os.ftruncate(descriptor, size)
+        return mmap.mmap(descriptor, size)
+    finally:
+        os.close(descriptor)
 
 
 def _number(pool: str, name: str) -> int:

@@ -93,7 +93,9 @@ def planned(partition: Partition, machine: Machine) -> Plan:
 
 def reserve(plan: Plan, directory: RunDirectory, held: ExitStack, stage: Stage) -> GuestMemory:
     """Take its memory from Linux."""
-    memory = held.enter_context(GuestMemory(plan.memory.size, directory.claims))
+    # Devices need all of it to stay put; without any, only what is touched needs to be there.
+    grow = bool(plan.seen.functions)
+    memory = held.enter_context(GuestMemory(plan.memory.size, directory.claims, grow=grow))
     pages = "huge pages" if memory.huge else "plain pages"
     stage(f"has {size_text(memory.size)} of memory, {pages}")
     return memory

@@ -5,6 +5,7 @@ The pool is three plain files; a test moves pages between them where Linux would
 
 from __future__ import annotations
 
+import mmap
 import os
 import resource
 import threading
@@ -103,6 +104,16 @@ def test_given_back_when_the_block_fails(pool: Pool, journal: Path) -> None:
     assert kept is not None and pool.total == 10 and marks(journal) == []
 
 
+@pytest.mark.usefixtures("as_if_huge")
+def test_a_pool_too_small_is_left_alone_when_it_may_not_grow(pool: Pool, journal: Path) -> None:
+    with GuestMemory(SIZE, str(journal), pool.root, grow=False) as memory:
+        assert not memory.huge and pool.total == 10 and marks(journal) == []
+        memory.view[SIZE - 1] = 7
+    pool.set(total=10, free=4)
+    with GuestMemory(SIZE, str(journal), pool.root, grow=False) as memory:
+        assert memory.huge and pool.total == 10
+
+
 def test_plain_pages_where_linux_has_no_pool(tmp_path: Path, journal: Path) -> None:
     with GuestMemory(SIZE, str(journal), str(tmp_path)) as memory:
         assert not memory.huge
@@ -137,10 +148,10 @@ def test_what_was_added_in_vain_is_given_back_at_once(
 def test_no_memory_at_all_is_a_problem_and_leaves_nothing(
     pool: Pool, journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def create(name: str, flags: int) -> int:
+    def refused(*how: object) -> None:
         raise OSError(12, "no memory")
 
-    monkeypatch.setattr(module.os, "memfd_create", create)
+    monkeypatch.setattr(mmap, "mmap", refused)
     with pytest.raises(HostProblem, match="cannot have 8M of memory") as told:
         GuestMemory(SIZE, str(journal), pool.root).__enter__()
     assert "less memory" in told.value.remedy
@@ -191,17 +202,18 @@ def test_two_at_once_never_count_each_others_pages(
 ) -> None:
     """The second waits until the first has reserved its pages: no page is counted by both."""
     inside, most = 0, 0
-    allocate = os.posix_fallocate
+    mapped = module._from_pool
 
-    def reserve(descriptor: int, offset: int, size: int) -> None:
+    def reserve(size: int) -> mmap.mmap:
         nonlocal inside, most
         inside += 1
         most = max(most, inside)
-        allocate(descriptor, offset, size)
+        pages = mapped(size)
         pool.set(total=pool.total, free=0)  # all that was free, and all that was added
         inside -= 1
+        return pages
 
-    monkeypatch.setattr(module.os, "posix_fallocate", reserve)
+    monkeypatch.setattr(module, "_from_pool", reserve)
     memories = [GuestMemory(SIZE, str(journal), pool.root) for _ in range(2)]
     threads = [threading.Thread(target=memory.__enter__) for memory in memories]
     for thread in threads:
