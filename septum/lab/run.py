@@ -15,7 +15,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from septum.errors import LabLost, Problem
@@ -38,6 +38,7 @@ class Lab:
     """A running lab computer; a context manager that starts it and puts it away.
 
     folder: where the logs of this run are kept (build/lab/N when not given).
+    more_files: of disks that only this run's computer has, by the names in its file.
     """
 
     def __init__(
@@ -48,12 +49,14 @@ class Lab:
         folder: Path | None = None,
         progress: Progress | None = None,
         outlives_us: bool = False,
+        more_files: Mapping[str, Path] | None = None,
     ) -> None:
         self.computer = computer or read_computer(USUAL)
         self.way = way or Way()
         self.folder = folder or new_run_folder()
         self.progress = progress or Progress()
         self.outlives_us = outlives_us
+        self.more_files = more_files or {}
         self.process_id = 0
         self.port = 0
         self.sockets = Path()
@@ -86,7 +89,7 @@ class Lab:
         self.sockets = Path(tempfile.mkdtemp(prefix="septum-lab-"))
         with self.progress.step("starting the lab computer"):
             started = time.monotonic()
-            self._start_qemu({**built.files, disk.name: disk})
+            self._start_qemu({**built.files, disk.name: disk, **self.more_files})
             self._await_ssh()
             self.boot_seconds = time.monotonic() - started
         if self.outlives_us:
