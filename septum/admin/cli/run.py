@@ -50,10 +50,16 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(options: Options) -> int:
     """0: it powered off, or was reset or stopped from inside; 1: anything else."""
+    import gc
+
+    gc.disable()  # what is imported stays: there is nothing to collect in it
     from septum.admin.cli import world as surroundings
     from septum.host.journal import Journal
     from septum.state import ORDERLY, Ending
 
+    surroundings.warm_up()
+    gc.freeze()
+    gc.enable()
     machine = surroundings.live_machine()
     table = surroundings.sound_table(options.table, machine)
     (partition,) = surroundings.chosen(table, [options.name])
