@@ -133,7 +133,7 @@ def _accelerator(way: Way) -> list[str]:
         remedy = f"take one of {', '.join(ACCELERATORS)}"
         raise Problem(f"there is no accelerator {way.accelerator}", remedy=remedy)
     # 57-bit addresses are left out: SVM's nested paging in QEMU knows 48 bits only
-    processor = ["-cpu", "max,+svm,-la57,family=25,model=1,stepping=1"]
+    processor = ["-cpu", "max,+svm,-la57,-erms,-fsrm"]
     if way.icount:
         return ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off", *processor]
     return ["-accel", "tcg,thread=multi", *processor]
