@@ -165,12 +165,12 @@ def measured(lab: Lab, progress: Progress) -> tuple[dict[str, Any], list[str]]:
             progress.say(f"{what}: {problem}")
             failures.append(f"{what}: {problem}")
 
-    attempt("reads, native", lambda: native_reads(lab), "reads", "native")
-    attempt("reads under Septum", lambda: reads(lab, septum("reads")), "reads", "septum")
-    attempt("reads under QEMU", lambda: qemu_reads(lab), "reads", "qemu")
     for name, (quick, held) in starts().items():
         attempt(f"exits and memory of {name}", lambda held=held: one_hold(lab, held), "hold", name)  # type: ignore[misc]
         attempt(f"the start of {name}", lambda quick=quick: start_times(lab, quick), "start", name)  # type: ignore[misc]
+    attempt("reads, native", lambda: native_reads(lab), "reads", "native")
+    attempt("reads under Septum", lambda: reads(lab, septum("reads")), "reads", "septum")
+    attempt("reads under QEMU", lambda: qemu_reads(lab), "reads", "qemu")
     return results, failures
 
 
