@@ -28,7 +28,7 @@ class Interrupt(NamedTuple):
         return {
             "request": self.request,
             "device": self.device,
-            "handled by": self.handled_by,
+            "handled_by": self.handled_by,
             "handler": self.handler,
             "count": self.delivered,
         }

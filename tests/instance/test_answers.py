@@ -105,7 +105,7 @@ def test_interrupts_of_a_line(asked: Asked) -> None:
     assert first == {
         "request": "INTx A",
         "device": NAME,
-        "handled by": "blue",
+        "handled_by": "blue",
         "handler": "GSI 17, level",
         "count": 204,
     }
@@ -124,7 +124,7 @@ def test_interrupts_of_messages(asked: Asked) -> None:
     asked.owner.configure(MSI + 2, 2, 1)
     rows = [row for row in asked.rows("interrupts") if row["device"] == NAME]
     assert [row["request"] for row in rows] == ["MSI 0"] and rows[0]["count"] == 0
-    assert {"VMM"} == {r["handled by"] for r in asked.rows("interrupts") if r["device"] != NAME}
+    assert {"VMM"} == {r["handled_by"] for r in asked.rows("interrupts") if r["device"] != NAME}
 
 
 def test_no_interrupts_are_a_row_too(asked: Asked) -> None:

@@ -61,7 +61,7 @@ def test_a_row_is_what_listings_show() -> None:
     assert row == {
         "request": "GSI 4",
         "device": "serial 1",
-        "handled by": "VMM",
+        "handled_by": "VMM",
         "handler": "emulated 16550A",
         "count": None,
     }
