@@ -84,6 +84,13 @@ def _weight(value: object) -> int:
     return weight
 
 
+def _count(value: object) -> int:
+    count = _number(value)
+    if count < 1:
+        raise ValueError("an instance finds at least one processor")
+    return count
+
+
 def _address(value: object) -> PciAddress:
     return PciAddress.parse(_text(value))
 
@@ -107,6 +114,7 @@ TEXT = Shape("a text", _text)
 PATH = Shape("a file; relative to the table's folder", _path)
 SIZE = Shape("a size such as 512M or 2G", _size)
 NUMBERS = Shape("a list of processor numbers", _number, each=True)
+COUNT = Shape("1 or more", _count)
 WEIGHT = Shape("1 to 10000", _weight)
 ADDRESSES = Shape('a list of PCI addresses such as "0000:01:00.0"', _address, each=True)
 BUSES = Shape('a list of PCI buses such as "0000:03"', _bus, each=True)
@@ -152,6 +160,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("memory", "float", SIZE, 0, "may be lent to others"),
     Setting("processors", "share", NUMBERS, None, "used together with others"),
     Setting("processors", "own", NUMBERS, None, "used by nobody else"),
+    Setting("processors", "count", COUNT, 0, "how many it finds; without it, all that are named"),
     Setting("processors", "weight", WEIGHT, 100, "share of time against the others"),
 )
 

@@ -130,7 +130,8 @@ def assemble(
     )
     held.callback(console.close)
     outcome = Outcome()
-    processors = Processors(partition.name, guest, space, partition.processors.numbers, lock)
+    numbers, count = partition.processors.numbers, partition.processors.found
+    processors = Processors(partition.name, guest, space, numbers, count, lock)
     processors.on_end = outcome.end
     link = Link(console, lock, partition.name)
     held.callback(link.close)
@@ -188,7 +189,7 @@ def load(body: Body, kernel: Kernel) -> None:
     """Write kernel, initrd, command line, memory map and description tables into memory."""
     plan, view_of_memory = body.plan, body.memory.view
     partition = plan.partition
-    tables = description_tables(plan.seen, range(len(partition.processors.numbers)), plan.routing)
+    tables = description_tables(plan.seen, range(partition.processors.found), plan.routing)
     for address, blob in tables.blobs:
         view_of_memory[address : address + len(blob)] = blob
     memory_map = [start.E820(entry.span, x86.E820_TYPES[entry.kind]) for entry in plan.memory.e820]

@@ -30,14 +30,15 @@ class Processors:
         machine: VirtualMachine,
         space: AddressSpace,
         numbers: tuple[int, ...],
+        count: int,
         lock: threading.Lock,
     ) -> None:
         self.name = name
         self.lock = lock
         self.numbers = numbers  # the machine's processors they run on
         self._stops = [
-            Stop(machine.processor(number, len(numbers)), space.ports, space.memory)
-            for number in range(len(numbers))
+            Stop(machine.processor(number, count), space.ports, space.memory)
+            for number in range(count)
         ]
         self._threads: list[threading.Thread] = []
         self._stopping = False

@@ -78,7 +78,7 @@ def promises(table: Row, machine: Row) -> dict[str, Promise]:
         made[row["name"]] = Promise(
             row["name"],
             row["memory"]["base"] + row["memory"]["float"],
-            len(row["processors"]["numbers"]),
+            row["processors"]["count"] or len(row["processors"]["numbers"]),
             {at: _identity(functions[at]) for at in row["functions"]},
             tuple(sorted(on_the_way)),
             {at: owners.get(at, "the host") for at in sorted(hidden)},

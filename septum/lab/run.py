@@ -28,6 +28,7 @@ RUNS = Path("build/lab")
 START_SECONDS = 240.0
 STOP_SECONDS = 10.0
 LINK_SECONDS = 30.0
+PANIC = b"Kernel panic"
 READY = b"septum-lab: ssh is ready"
 PORT_TRIES = 5
 STATE_FILE = "lab.json"
@@ -62,6 +63,7 @@ class Lab:
         self.sockets = Path()
         self.key = Path()
         self.known_hosts = Path()
+        self.starts = 0
         self.boot_seconds = 0.0
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -85,6 +87,7 @@ class Lab:
         disk = installed.septum_disk(built.host_tree, self.progress)
         self.key, self.known_hosts = built.key, built.known_hosts
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.starts += 1
         # A socket's path has to be short (108 bytes), and the run's folder need not be
         self.sockets = Path(tempfile.mkdtemp(prefix="septum-lab-"))
         with self.progress.step("starting the lab computer"):
@@ -94,6 +97,13 @@ class Lab:
             self.boot_seconds = time.monotonic() - started
         if self.outlives_us:
             self._save()
+
+    def restart(self) -> None:
+        """Start a fresh computer in the place of a lost one, whose console is kept beside."""
+        self.kill()
+        if self.console_log.exists():
+            self.console_log.rename(self.folder / f"console.lost-{self.starts}.log")
+        self.start()
 
     def _start_qemu(self, files: dict[str, Path]) -> None:
         errors = self.folder / "qemu.log"
@@ -135,6 +145,8 @@ class Lab:
         while time.monotonic() < deadline:
             if not self.alive():
                 raise self._lost("the lab computer stopped while it booted")
+            if PANIC in self.console_log.read_bytes():
+                raise self._lost("the lab computer's kernel gave up")
             # Asking by the network would queue callers that the lab has to turn away later
             if not asked_for and READY in self.console_log.read_bytes():
                 asked_for = True

@@ -129,7 +129,7 @@ class _Reader:
                 self._find(key, what, because, "write { share = [0, 1] } or { own = [1] }")
             return None
         numbers = tuple(item.value for item in (own if share is None else share))
-        return Processors(numbers, share is None, value["weight"] or 100)
+        return Processors(numbers, share is None, value["weight"] or 100, value["count"] or 0)
 
     def _section(self, name: str, raw: dict[str, Any], key: tuple[str, ...]) -> dict[str, Any]:
         """The section's values by key: as given, else the default; None where unreadable."""

@@ -8,11 +8,17 @@ from septum.units import PciAddress
 
 
 class Processors(NamedTuple):
-    """Processors of the machine an instance runs on; it finds as many as are named here."""
+    """Processors of the machine an instance runs on, and how many it finds."""
 
     numbers: tuple[int, ...]
     own: bool  # nobody else's
     weight: int  # share of time against other instances, 1 to 10000 (cgroup v2 cpu.weight)
+    count: int = 0  # type: ignore[assignment]  # 0: as many as are named
+
+    @property
+    def found(self) -> int:
+        """How many processors the instance finds."""
+        return self.count or len(self.numbers)
 
 
 class MemorySlice(NamedTuple):

@@ -123,6 +123,10 @@ def processors_exist(case: Case) -> Iterator[Finding]:
                 "the list is empty",
                 f"name some of {here}",
             )
+        if instance.processors.count > len(numbers) > 0:
+            what = f"{instance.name} finds more processors than it may run on"
+            because = f"count is {instance.processors.count}, {len(numbers)} are named"
+            yield case.finding(key, what, because, "name more of them, or lower count")
         for number in dict.fromkeys(numbers):
             if number not in online:
                 what = f"processor {number} is not there"

@@ -33,13 +33,27 @@ DETACH = b"\x1d"  # ^]
 class Job:
     """The job of this file's tests, and what each of its steps found."""
 
-    def __init__(self, job: MainJob) -> None:
-        self.job = job
-        self.before = job.host_state()
-        job.up()
-        job.meet()
-        self.interrupts = job.work()
+    def __init__(self, lab: Lab, folder: Path) -> None:
+        self.lab = lab
+        self.folder = folder
+        self.starts = 0  # of the lab computer, when the systems were started in it
+
+    def begin(self) -> None:
+        """Start both systems, in this lab, and let them do their work."""
+        self.lab.run("septum down", timeout=PATIENCE)
+        self.starts = self.lab.starts
+        self.job = MainJob(self.lab, self.folder, Progress(quiet=True))
+        self.job.prepare()
+        self.before = self.job.host_state()
+        self.job.up()
+        self.job.meet()
+        self.interrupts = self.job.work()
         self.given_back: dict[str, Any] | None = None
+
+    def end(self) -> None:
+        if self.starts:
+            self.job.detach()
+            self.lab.run("septum down", timeout=PATIENCE)
 
     def report(self) -> dict[str, Any]:
         nothing_yet = {"drivers": {}, "huge_pages": [0, 0], "claims": [], "faults": []}
@@ -53,21 +67,19 @@ class Job:
 
 
 @pytest.fixture(scope="module")
-def main_job(running_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
+def main_job(running_lab: Lab) -> Iterator[Job]:
     folder: Path = running_lab.folder / "main-job"
     folder.mkdir(exist_ok=True)
-    made = MainJob(running_lab, folder, Progress(quiet=True))
-    running_lab.run("septum down", timeout=PATIENCE)
-    made.prepare()
-    try:
-        yield Job(made)
-    finally:
-        made.detach()
-        running_lab.run("septum down", timeout=PATIENCE)
+    job = Job(running_lab, folder)
+    yield job
+    job.end()
 
 
 @pytest.fixture
 def job(lab: Lab, main_job: Job) -> Job:
+    """Both systems at work; started anew when the lab they ran in was lost."""
+    if main_job.starts != lab.starts:
+        main_job.begin()
     return main_job
 
 

@@ -18,7 +18,7 @@ TABLE = {
         {
             "name": name,
             "memory": {"base": memory, "float": 0},
-            "processors": {"numbers": [0, 1], "own": False, "weight": 100},
+            "processors": {"numbers": [0, 1], "own": False, "weight": 100, "count": 0},
             "functions": functions,
         }
         for name, memory, functions in (

@@ -67,6 +67,8 @@ def _instance(partition: Partition) -> dict[str, object]:
     memory, processors = partition.memory, partition.processors
     numbers = ",".join(str(number) for number in processors.numbers)
     how = "own" if processors.own else f"share, weight {processors.weight}"
+    if processors.count:
+        how = f"finds {processors.count}; {how}"
     lent = f" and {size_text(memory.float)} to lend" if memory.float else ""
     return {
         "instance": partition.name,

@@ -167,7 +167,7 @@ def event_text(message: Message, partition: Partition) -> str:
         return str(message["text"])
     if message["state"] == RUNNING:
         return (
-            f"running, {counted(len(partition.processors.numbers), 'processor')}, "
+            f"running, {counted(partition.processors.found, 'processor')}, "
             f"{size_text(partition.memory.total)}, "
             f"{counted(len(partition.functions), 'function')}"
         )
