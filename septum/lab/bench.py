@@ -24,7 +24,7 @@ from septum.lab.run import Lab
 from septum.units import MiB
 
 FOLDER = Path("build/bench")
-PLACE = "/root/bench"
+PLACE = "/var/tmp/bench"
 PYTHON = "/opt/septum/bin/python"
 NVME = "0000:00:03.0"
 REPEATS = 3
