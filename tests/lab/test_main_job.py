@@ -40,6 +40,8 @@ class Job:
 
     def begin(self) -> None:
         """Start both systems, in this lab, and let them do their work."""
+        if self.starts:
+            self.job.detach()
         self.lab.run("septum down", timeout=PATIENCE)
         self.starts = self.lab.starts
         self.job = MainJob(self.lab, self.folder, Progress(quiet=True))
@@ -91,7 +93,7 @@ def pings(text: str) -> tuple[int, int]:
 def ask_in_background(job: Job, name: str, command: str) -> str:
     """Start a command whose output goes to a file of the instance; the file."""
     place = "/dev/background"
-    job.job.terminals[name].ask(f"({command}) >{place} 2>&1 &", PATIENCE)
+    job.job.terminals[name].ask(f"({command}) >{place} 2>&1 & true", PATIENCE)
     return place
 
 
