@@ -50,7 +50,7 @@ def everything_is_given_back(lab: Lab) -> None:
     [
         ("every-port", {"STRIDE": COARSE}, 0, "every-port: alive"),
         ("every-function", {}, 0, "every-function: alive"),
-        ("every-page", {}, 0, "answered in all 0000000000000001"),  # its host bridge, by ECAM
+        ("every-page", {}, 0, "answered in all 0000000000000002"),  # host bridge and card, by ECAM
         ("reset", {}, 0, "hostile: reset"),
         ("triple-fault", {}, 1, "shut down (triple fault)"),
         ("wild-jump", {}, 1, "failed"),

@@ -43,13 +43,18 @@ class Job:
         if self.starts:
             self.job.detach()
         self.lab.run("septum down", timeout=PATIENCE)
-        self.starts = self.lab.starts
+        self.starts = 0
         self.job = MainJob(self.lab, self.folder, Progress(quiet=True))
-        self.job.prepare()
-        self.before = self.job.host_state()
-        self.job.up()
-        self.job.meet()
-        self.interrupts = self.job.work()
+        try:
+            self.job.prepare()
+            self.before = self.job.host_state()
+            self.job.up()
+            self.job.meet()
+            self.interrupts = self.job.work()
+        except BaseException:
+            self.job.detach()
+            raise
+        self.starts = self.lab.starts
         self.given_back: dict[str, Any] | None = None
 
     def end(self) -> None:
