@@ -7,12 +7,7 @@ leaves them at their quiet shells for the next.
 from __future__ import annotations
 
 import json
-import os
-import pty
 import re
-import select
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,7 +22,6 @@ from septum.lab.run import Lab
 BLUES_ETHERNET = "0000:01:00.0"
 GREENS = ("0000:00:04.0", "0000:02:00.0")
 HOLD = 2.0  # seconds
-DETACH = b"\x1d"  # ^]
 
 
 class Job:
@@ -184,42 +178,6 @@ def test_leases_are_taken_back_under_traffic(job: Job, lab: Lab) -> None:
     assert leases["revoked"] >= 1
     held_now = [row["to"] for row in job.job.shown("translations", "blue")]
     assert any(str(row).startswith(BLUES_ETHERNET) for row in held_now)
-
-
-# ---- the console
-
-
-def test_a_console_attaches_and_detaches(job: Job, lab: Lab) -> None:
-    """Over a terminal, while another is attached: both see the same."""
-    keyboard, screen = pty.openpty()
-    words = [*lab.line.words(terminal=True), "septum console green"]
-    process = subprocess.Popen(words, stdin=screen, stdout=screen, stderr=screen)
-    os.close(screen)
-    try:
-        assert read_until(keyboard, b"attached to green")
-        os.write(keyboard, b"echo typed-$((40+2))\n")
-        assert read_until(keyboard, b"typed-42")
-        job.job.terminals["green"].wait_for("typed-42", PATIENCE)
-        os.write(keyboard, DETACH)
-        assert read_until(keyboard, b"detached from green")
-        assert process.wait(PATIENCE) == 0
-    finally:
-        process.kill()
-        process.wait()
-        os.close(keyboard)
-    assert job.job.terminals["green"].ask("echo still here", PATIENCE).text == "still here\n"
-
-
-def read_until(descriptor: int, words: bytes) -> bool:
-    heard = b""
-    deadline = time.monotonic() + PATIENCE
-    while words not in heard and time.monotonic() < deadline:
-        if select.select([descriptor], [], [], 1.0)[0]:
-            try:
-                heard += os.read(descriptor, 4096)
-            except OSError:
-                break
-    return words in heard
 
 
 # ---- processors
