@@ -38,10 +38,6 @@ LOADED_HIGH = 0x01
 ALIGNMENT = 0x1000000
 SECTOR = 512
 
-# E820 types (ACPI 6.4, table 15.4)
-E820_USABLE = 1
-E820_RESERVED = 2
-E820_ACPI = 3
 
 # Where we lay things below 640 KiB; all of it is ordinary memory to the kernel later.
 GDT_ADDRESS = 0x500
@@ -53,8 +49,7 @@ PAGE_DIRECTORY_ADDRESS = 0xB000  # four pages: 4 GiB of 2 MiB pages
 COMMAND_LINE_ADDRESS = 0x20000
 COMMAND_LINE_LIMIT = 2048  # COMMAND_LINE_SIZE of Linux/x86
 LOWEST_KERNEL = 0x100000
-# arch/x86/kernel/head_64.S reads boot_params through early page tables of its own: an initrd
-# may stand anywhere below the 4 GiB its 32-bit field can say.
+# As high as kernels of every protocol version take an initrd: the header's initrd_addr_max.
 INITRD_LIMIT = 0x7FFFFFFF
 
 # Flat 64-bit segments: boot.rst, "64-bit boot protocol": __BOOT_CS 0x10, __BOOT_DS 0x18
