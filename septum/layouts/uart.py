@@ -6,6 +6,8 @@ from septum.units import Span
 
 SERIAL_1 = Span(0x3F8, 8)  # COM1
 SERIAL_1_GSI = 4
+SERIAL_2 = Span(0x2F8, 8)  # COM2
+SERIAL_1_IRQ, SERIAL_2_IRQ = 4, 3
 
 # Register numbers (offset from the base port); some change with DLAB or with the direction
 DATA = 0  # RBR when read, THR when written; divisor latch low when DLAB

@@ -1,6 +1,7 @@
-"""What time does an instance find? The CMOS clock and the ACPI PM timer, read-only, as pure state.
+"""What time does an instance find? The CMOS clock and the ACPI PM timer, as pure state.
 
-Setting the clock from inside is not done: the machine's clock is shared.
+Setting the clock from inside is not done: the machine's clock is shared. What an instance may
+choose is the rate of its clock's periodic interrupt.
 """
 
 from __future__ import annotations
@@ -57,6 +58,101 @@ class RealTimeClock:
                 cmos.CENTURY: century,
             }.get(index, 0)
         )
+
+
+class PeriodicClock(RealTimeClock):
+    """The same two ports, with the periodic interrupt: the timer of a machine without another.
+
+    `cycles` says the machine's time, `frequency` of them a second; at cycle 0 it was `start`
+    (UTC, seconds since 1970). The year register counts from `base_year`. Whoever holds it asks
+    `next_tick` when the next interrupt is due and takes what was with `take_ticks`.
+    """
+
+    def __init__(
+        self,
+        cycles: Callable[[], int],
+        frequency: int,
+        start: float = 0.0,
+        base_year: int = 0,
+    ) -> None:
+        super().__init__(lambda: start + cycles() / frequency)
+        self._cycles = cycles
+        self._frequency = frequency
+        self._base_year = base_year
+        self._status_a = cmos.DIVIDER_32_KHZ
+        self._status_b = cmos.HOURS_24
+        self._flags = 0
+        self._period = 0  # cycles
+        self.next_tick: int | None = None  # cycle of the next periodic interrupt, if enabled
+        self._set_rate()
+
+    @property
+    def period(self) -> int:
+        """Cycles from one periodic interrupt to the next; 0 when the rate says never."""
+        return self._period
+
+    @property
+    def periodic(self) -> bool:
+        """Is the periodic interrupt enabled?"""
+        return self.next_tick is not None
+
+    def take_ticks(self) -> int:
+        """How many periodic interrupts fell due since this was last asked."""
+        now = self._cycles()
+        if self.next_tick is None or now < self.next_tick:
+            return 0
+        ticks = (now - self.next_tick) // self._period + 1
+        self.next_tick += ticks * self._period
+        self._flags |= cmos.PERIODIC | cmos.REQUEST
+        return ticks
+
+    def write(self, offset: int, value: int) -> None:
+        """The index; or status A (the rate) or B (the enables). The time cannot be set."""
+        if not offset:
+            super().write(offset, value)
+        elif self._index == cmos.STATUS_A:
+            self._status_a = value & ~cmos.UPDATE_IN_PROGRESS
+            self._set_rate()
+        elif self._index == cmos.STATUS_B:
+            self._status_b = value
+            self._arm()
+
+    def _set_rate(self) -> None:
+        rate = self._status_a & cmos.RATE_BITS
+        period = 0
+        if rate and self._status_a & cmos.DIVIDER_BITS == cmos.DIVIDER_RUNNING:
+            rate += cmos.SLOW_RATES if rate < cmos.FASTEST_RATE else 0
+            period = self._frequency * (1 << rate - 1) // cmos.CRYSTAL_HZ
+        if period != self._period:
+            self._period = period
+            self.next_tick = None
+        self._arm()
+
+    def _arm(self) -> None:
+        if not (self._status_b & cmos.PERIODIC_ENABLE and self._period):
+            self.next_tick = None
+        elif self.next_tick is None:
+            self.next_tick = self._cycles() + self._period
+
+    def _register(self, index: int) -> int:
+        if index == cmos.STATUS_A:
+            return self._status_a | self._update_bit()
+        if index == cmos.STATUS_B:
+            return self._status_b
+        if index == cmos.STATUS_C:
+            value, self._flags = self._flags, 0
+            return value
+        if index == cmos.YEAR and self._base_year:
+            return _bcd((time.gmtime(self._now()).tm_year - self._base_year) % 100)
+        value = super()._register(index)
+        if self._status_b & cmos.BINARY and index not in (cmos.STATUS_D,):
+            return value // (1 << _NIBBLE) * _DECIMAL + value % (1 << _NIBBLE)
+        return value
+
+    def _update_bit(self) -> int:
+        warning = self._frequency * cmos.UPDATE_CRYSTAL_TICKS // cmos.CRYSTAL_HZ
+        left = self._frequency - self._cycles() % self._frequency
+        return cmos.UPDATE_IN_PROGRESS if left <= warning else 0
 
 
 class PowerTimer:
