@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from typing import Annotated, Any, TypeVar, dataclass_transform
+from typing import Annotated, Any, ClassVar, TypeVar, dataclass_transform
 
 u8 = Annotated[int, ctypes.c_uint8]
 u16 = Annotated[int, ctypes.c_uint16]
@@ -25,6 +25,8 @@ _TYPES: dict[str, type] = {
 
 class CStruct(ctypes.LittleEndianStructure):
     """A struct shared with the kernel, the firmware or the hardware. Declare with @layout."""
+
+    SIZE: ClassVar[int]  # bytes, as the header says
 
     def to_bytes(self) -> bytes:
         return bytes(self)
@@ -59,6 +61,7 @@ def layout(
         cls._fields_ = fields
         if ctypes.sizeof(cls) != size:
             raise TypeError(f"{cls.__name__} is {ctypes.sizeof(cls)} bytes; its header says {size}")
+        cls.SIZE = size
         nonzero = {name: value for name, value in defaults.items() if value}
         if nonzero:
             _fill(cls, nonzero)

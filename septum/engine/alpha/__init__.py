@@ -1,0 +1,1 @@
+"""How is an instance run on a software Alpha computer? Core, chipset, and the VMM's PALcode."""
