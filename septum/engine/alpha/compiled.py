@@ -1,0 +1,71 @@
+"""How does Python become machine code here, and where is that kept between runs?
+
+Numba keeps compiled code per function and looks only at that function's own file for changes.
+The processor's code lies in several, so the folder of its cache is named after all of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+
+from septum.layouts import alpha
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+HERE = os.path.dirname(__file__)
+SOURCES = (
+    alpha.__file__,
+    *(
+        os.path.join(HERE, name + ".py")
+        for name in ("access", "buffer", "bytewise", "compiled", "core", "integer", "state")
+    ),
+)
+
+
+def cache_directory() -> str:
+    """Where this version's compiled code is kept: below XDG_CACHE_HOME, or ~/.cache."""
+    digest = hashlib.sha256(numba.__version__.encode())
+    for path in SOURCES:
+        with open(path, "rb") as source:
+            digest.update(source.read())
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return os.path.join(home, "septum", "alpha-" + digest.hexdigest()[:16])
+
+
+DIRECTORY = cache_directory()
+numba.config.CACHE_DIR = DIRECTORY
+
+
+def is_kept() -> bool:
+    """Was everything compiled before? Else the first run() of a processor takes seconds."""
+    return os.path.exists(os.path.join(DIRECTORY, "complete"))
+
+
+def set_kept() -> None:
+    """Remember that everything is compiled."""
+    if os.path.isdir(DIRECTORY):
+        with open(os.path.join(DIRECTORY, "complete"), "w"):
+            pass
+
+
+def inlined(function: Function) -> Function:
+    """A part of the processor that disappears into its caller."""
+    jitted: Function = numba.njit(forceinline=True, boundscheck=False, _nrt=False)(function)
+    return jitted
+
+
+def called(function: Function) -> Function:
+    """A part of the processor that is called: too large, or too rare, to be repeated."""
+    jitted: Function = numba.njit(boundscheck=False, _nrt=False)(function)
+    return jitted
+
+
+def entered(function: Function) -> Function:
+    """What Python calls: its machine code is kept on disk."""
+    jitted: Function = numba.njit(cache=True, nogil=True, boundscheck=False, _nrt=False)(function)
+    return jitted
