@@ -30,6 +30,7 @@ ECAM_DEVICE_SHIFT = 15
 ECAM_FUNCTION_SHIFT = 12
 ECAM_BUS_SIZE = 1 << ECAM_BUS_SHIFT
 
+BYTE = 0xFF  # what a byte holds, and what it reads as where nobody answers. PCI 3.2.2.3.4
 NO_DEVICE = 0xFFFF  # vendor number of a function that is not there. PCI 6.1
 
 

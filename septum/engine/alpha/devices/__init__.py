@@ -1,0 +1,1 @@
+"""What stands around the processor? The Tsunami chipset, PCI functions and ISA devices."""
