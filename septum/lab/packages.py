@@ -77,8 +77,8 @@ def install(progress: Progress) -> None:
         )
 
 
-def missing_packages() -> tuple[str, ...]:
-    """Those of NEEDED that dpkg does not hold installed."""
+def missing_packages(needed: tuple[str, ...] = NEEDED) -> tuple[str, ...]:
+    """Those of the needed that dpkg does not hold installed."""
     if shutil.which("dpkg-query") is None or shutil.which("apt-get") is None:
         raise HostProblem(
             "the lab cannot be set up",
@@ -87,11 +87,11 @@ def missing_packages() -> tuple[str, ...]:
         )
     form = "${Package} ${db:Status-Status}\n"
     answer = subprocess.run(
-        ["dpkg-query", "--show", f"--showformat={form}", *NEEDED],
+        ["dpkg-query", "--show", f"--showformat={form}", *needed],
         capture_output=True, text=True, check=False,
     ).stdout  # fmt: skip
     installed = {line.split()[0] for line in answer.splitlines() if line.endswith(" installed")}
-    return tuple(name for name in NEEDED if name not in installed)
+    return tuple(name for name in needed if name not in installed)
 
 
 def qemu_version() -> int:
