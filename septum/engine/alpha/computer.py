@@ -18,13 +18,23 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from septum.engine.alpha.description import ComputerDescription, FunctionDescription
+from septum.engine.alpha.description import (
+    ETHERNET,
+    SCSI,
+    ComputerDescription,
+    FunctionDescription,
+)
 from septum.engine.alpha.devices.cchip import Cchip, Dchip
+from septum.engine.alpha.devices.controller import ScsiController
+from septum.engine.alpha.devices.disk import Disk
 from septum.engine.alpha.devices.function import Identity, PciFunction
 from septum.engine.alpha.devices.hose import Hose
 from septum.engine.alpha.devices.isa import IsaBus
+from septum.engine.alpha.devices.network import NetworkCard
 from septum.engine.alpha.devices.pchip import Pchip
+from septum.engine.alpha.devices.scsi import ScsiDisk
 from septum.engine.alpha.devices.timeline import Timeline
+from septum.engine.alpha.devices.wire import FarSide, Wire
 from septum.layouts import pci, tsunami
 from septum.units import Span
 
@@ -155,6 +165,24 @@ class Computer:
                 hose.add(function, wire)
 
     def _function(self, hose: Hose, described: FunctionDescription) -> PciFunction:
+        latencies = self.description.latencies
+        if described.device == ETHERNET:
+            far_side = FarSide(described.far_address, described.far_ip)
+            wire = Wire(self.timeline, latencies.wire, far_side)
+            return NetworkCard(
+                described.slot,
+                hose.pchip,
+                self.timeline,
+                latencies.ethernet,
+                described.address,
+                wire,
+            )
+        if described.device == SCSI:
+            size, file = described.disk_size, described.disk_file
+            target = ScsiDisk(Disk.file(file) if file else Disk.empty(size), described.name)
+            return ScsiController(
+                described.slot, hose.pchip, self.timeline, latencies.disk, target
+            )
         identity = Identity(
             tsunami.ISA_BRIDGE_VENDOR, tsunami.ISA_BRIDGE_DEVICE, tsunami.ISA_BRIDGE_CLASS
         )

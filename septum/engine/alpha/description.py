@@ -27,6 +27,8 @@ _REQUIRED = object()
 _ETHERNET_ADDRESS = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.I)
 _GROUP = 1  # the bit of an Ethernet address that says it is of a group
 _INTERRUPTS_A_SECOND = 1024
+_LATENCY = 20_000
+_LATENCIES = (1_000, 1 << 40)  # less, and a device would be faster than its processor
 
 
 class Latencies(NamedTuple):
@@ -143,7 +145,7 @@ class _Reader:
         latencies = self.section(
             values["latencies"],
             "latencies.",
-            **{key: (_between(0, 1 << 40), 0) for key in Latencies._fields},
+            **{key: (_between(*_LATENCIES), _LATENCY) for key in Latencies._fields},
         )
         return ComputerDescription(
             values["name"],

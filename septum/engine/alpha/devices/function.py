@@ -47,7 +47,7 @@ class PciFunction:
     """One function. `bars` holds sizes in bytes (powers of two) of 32-bit memory BARs, 0 none.
 
     `wire` gets the level of its interrupt pin; `moved` is called when what it decodes changes.
-    A device overrides `read_bar` and `write_bar`, and may override `mastering`.
+    A device overrides `read_bar` and `write_bar`, and may override `commanded`.
     """
 
     def __init__(
@@ -131,9 +131,9 @@ class PciFunction:
         if offset < pci.bar_offset(pci.ENDPOINT_BARS) and offset + size > pci.Command.offset:
             self.moved()
             self._drive()
-            self.mastering()
+            self.commanded()
 
-    def mastering(self) -> None:
+    def commanded(self) -> None:
         """The command register, or a BAR, was written."""
 
     # ---- Memory cycles
