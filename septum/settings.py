@@ -111,6 +111,7 @@ def _one_of(*words: str) -> Shape:
 
 
 TEXT = Shape("a text", _text)
+NAMES = Shape("a list of names", _path, each=True)
 PATH = Shape("a file; relative to the table's folder", _path)
 SIZE = Shape("a size such as 512M or 2G", _size)
 NUMBERS = Shape("a list of processor numbers", _number, each=True)
@@ -141,6 +142,7 @@ SECTIONS = {
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("machine", "platform", _one_of("pc", "alpha"), "pc", "what the table divides"),
+    Setting("machine", "computer", TEXT, "", "alpha: the computer, a name or a machine file"),
     Setting("instance", "kernel", PATH, REQUIRED, "the kernel to start, unmodified"),
     Setting("instance", "initrd", PATH, None, "the initial RAM disk that goes with it"),
     Setting("instance", "command_line", TEXT, "", "what the kernel is told"),
@@ -149,6 +151,14 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("instance", "functions", ADDRESSES, (), "devices it owns"),
     Setting("instance", "buses", BUSES, (), "it owns all on these buses and below"),
     Setting("instance", "without_reset", ADDRESSES, (), "owned though they cannot be reset"),
+    Setting("instance", "isa", NAMES, (), "devices of an ISA bus it owns"),
+    Setting(
+        "instance",
+        "interrupts",
+        _one_of("switch", "queue"),
+        "switch",
+        "alpha: when others run and its device asks, run it at once, or when its turn comes",
+    ),
     Setting(
         "instance",
         "on_reboot",
@@ -158,6 +168,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("memory", "base", SIZE, REQUIRED, "never lent"),
     Setting("memory", "float", SIZE, 0, "may be lent to others"),
+    Setting("memory", "at", SIZE, None, "alpha: where in the computer's memory it begins"),
     Setting("processors", "share", NUMBERS, None, "used together with others"),
     Setting("processors", "own", NUMBERS, None, "used by nobody else"),
     Setting("processors", "count", COUNT, 0, "how many it finds; without it, all that are named"),

@@ -138,6 +138,14 @@ class HostNeed(NamedTuple):
     reason: str  # "holds the root file system (/dev/nvme0n1p1)", "carries the login from 10.0.2.2"
 
 
+class IsaDevice(NamedTuple):
+    """One device of an ISA bus, by the name its firmware gives it."""
+
+    name: str
+    ports: Span
+    line: int
+
+
 class Machine(NamedTuple):
     """One computer: read live, or replayed from a capture. Nothing in it can be changed."""
 
@@ -154,6 +162,8 @@ class Machine(NamedTuple):
     host_needs: tuple[HostNeed, ...]
     command_line: str
     unknown: tuple[str, ...] = ()  # what could not be read, and why, in words
+    hosted: bool = True  # a Linux runs on it and stays; False: nothing is there but the VMM
+    isa: tuple[IsaDevice, ...] = ()
 
     def function(self, address: PciAddress) -> Function | None:
         """The function at an address, or None."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from septum.machine.division import is_bridge
+from septum.machine.division import is_bridge, is_platform
 from septum.machine.model import Function, Machine
 from septum.partitions.draft import Draft, DraftInstance
 from septum.partitions.findings import Finding
@@ -70,8 +70,8 @@ def _claims(instance: DraftInstance, machine: Machine) -> list[Claim]:
     ]
     for bus in instance.buses:
         for function in below(machine, bus.value):
-            # The bridges of a bus stay the machine's; owners are shown them on the way.
-            if not is_bridge(function):
+            # Bridges stay the machine's, as all of the platform; owners are shown some on the way.
+            if not is_bridge(function) and not is_platform(function):
                 claims.append(Claim(instance.name, "buses", bus.word, function.address))
     return claims
 

@@ -33,6 +33,8 @@ class DraftInstance(NamedTuple):
     buses: tuple[Item[PciBus], ...]
     without_reset: tuple[Item[PciAddress], ...]
     on_reboot: str
+    isa: tuple[Item[str], ...]
+    interrupts: str
 
 
 class Draft(NamedTuple):
@@ -43,6 +45,7 @@ class Draft(NamedTuple):
     platform: str
     instances: tuple[DraftInstance, ...]
     findings: tuple[Finding, ...]
+    computer: str = ""
 
     def where(self, *key: str, word: str = "") -> Where:
         """The place of a key, or of a word in its value."""

@@ -88,7 +88,12 @@ class _Reader:
             for name in instances
         ]
         platform = values["platform"] or "pc"
-        return Draft(self.path, self.places, platform, tuple(drafts), tuple(self.findings))
+        computer = values["computer"] or ""
+        if "/" in computer or computer.endswith(".toml"):
+            computer = self._absolute(computer) or ""
+        return Draft(
+            self.path, self.places, platform, tuple(drafts), tuple(self.findings), computer
+        )
 
     def _instance(self, name: str, raw: dict[str, Any]) -> DraftInstance:
         values = self._section("instance", raw, ("instances", name))
@@ -103,6 +108,8 @@ class _Reader:
             values["buses"] or (),
             values["without_reset"] or (),
             values["on_reboot"] or "restart",
+            values["isa"] or (),
+            values["interrupts"] or "switch",
         )
 
     def _absolute(self, path: str | None) -> str | None:
@@ -113,7 +120,9 @@ class _Reader:
     def _memory(self, value: Any) -> MemorySlice | None:
         if isinstance(value, dict):
             base, floating = value["base"], value["float"]
-            return None if base is None or floating is None else MemorySlice(base, floating)
+            if base is None or floating is None:
+                return None
+            return MemorySlice(base, floating, value["at"])
         return None if value is None else MemorySlice(value, 0)
 
     def _processors(self, value: Any, key: tuple[str, ...]) -> Processors | None:

@@ -10,6 +10,7 @@ from septum.machine.division import (
     companions,
     divisibility,
     is_bridge,
+    is_platform,
 )
 from septum.partitions.case import Case, Claim, below
 from septum.partitions.findings import Finding
@@ -36,7 +37,7 @@ def every_function_exists(case: Case) -> Iterator[Finding]:
 def every_bus_exists(case: Case) -> Iterator[Finding]:
     for instance in case.draft.instances:
         for bus in instance.buses:
-            if all(is_bridge(function) for function in below(case.machine, bus.value)):
+            if all(is_bridge(f) or is_platform(f) for f in below(case.machine, bus.value)):
                 yield case.finding(
                     ("instances", instance.name, "buses"),
                     f"bus {bus.value} has nothing to own",
@@ -142,6 +143,38 @@ def everything_can_be_reset(case: Case) -> Iterator[Finding]:
                 "what one owner left in it would be there for the next",
                 f'accept that with without_reset = ["{claim.address}"], or give another function',
             )
+
+
+def every_isa_device_exists(case: Case) -> Iterator[Finding]:
+    here = [device.name for device in case.machine.isa]
+    for instance in case.draft.instances:
+        for item in instance.isa:
+            if item.value not in here:
+                meant = nearest(item.value, tuple(here))
+                yield case.finding(
+                    ("instances", instance.name, "isa"),
+                    f"ISA device {item.value} is not there",
+                    f"{case.machine.name} has {', '.join(here) or 'none that could be given'}",
+                    f"did you mean {meant}?" if meant else "leave it out",
+                    item.word,
+                )
+
+
+def one_owner_each_of_isa(case: Case) -> Iterator[Finding]:
+    owners: dict[str, str] = {}
+    for instance in case.draft.instances:
+        for item in instance.isa:
+            before = owners.setdefault(item.value, instance.name)
+            if before != instance.name or instance.isa.count(item) > 1:
+                yield case.finding(
+                    ("instances", instance.name, "isa"),
+                    f"{item.value} is given to {before} and to {instance.name}"
+                    if before != instance.name
+                    else f"{item.value} is given twice to {instance.name}",
+                    f"it is already in isa of {before}",
+                    "name it once",
+                    item.word,
+                )
 
 
 def without_reset_is_owned(case: Case) -> Iterator[Finding]:

@@ -26,6 +26,7 @@ class MemorySlice(NamedTuple):
 
     base: int
     float: int
+    at: int | None = None  # the machine's address; None: anywhere
 
     @property
     def total(self) -> int:
@@ -44,6 +45,8 @@ class Partition(NamedTuple):
     functions: tuple[PciAddress, ...]  # sorted; buses of the file are already spelled out
     without_reset: tuple[PciAddress, ...] = ()  # handed over although they cannot be reset
     on_reboot: str = "restart"  # or "stop": what a reset asked from inside does
+    isa: tuple[str, ...] = ()  # names of ISA devices
+    interrupts: str = "switch"  # or "queue": its device asks while another instance runs
 
 
 class PartitionTable(NamedTuple):
@@ -52,6 +55,7 @@ class PartitionTable(NamedTuple):
     path: str
     platform: str  # "pc" or "alpha"
     partitions: tuple[Partition, ...]
+    computer: str = ""  # of the alpha platform: a name, or the path of a machine file
 
     def partition(self, name: str) -> Partition | None:
         for partition in self.partitions:

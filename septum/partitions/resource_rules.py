@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from septum.partitions.case import Case
 from septum.partitions.findings import Finding
-from septum.units import HUGE_PAGE, MiB, align_up, size_text
+from septum.units import HUGE_PAGE, MiB, Span, align_up, size_text
 
 SMALLEST = 32 * MiB  # a stock kernel does not reach init with less
 _NAME = re.compile(r"[a-z0-9-]{1,32}")
@@ -63,8 +64,8 @@ def memory_is_whole_pages(case: Case) -> Iterator[Finding]:
         if instance.memory is None:
             continue
         key = ("instances", instance.name, "memory")
-        for word, size in zip(("base", "float"), instance.memory, strict=True):
-            if size % HUGE_PAGE:
+        for word, size in zip(instance.memory._fields, instance.memory, strict=True):
+            if size is not None and size % HUGE_PAGE:
                 yield case.finding(
                     key,
                     f"memory of {instance.name} is not whole pages: {word} {size_text(size)}",
@@ -101,6 +102,63 @@ def memory_is_there(case: Case) -> Iterator[Finding]:
             "give the instances less" + ("" if beyond else ", or end programs on the machine"),
         )
         return
+
+
+def memory_can_be_placed(case: Case) -> Iterator[Finding]:
+    """Where an instance's memory lies is for the table to say only where nobody else has any."""
+    for instance in case.draft.instances:
+        if instance.memory is None or instance.memory.at is None:
+            continue
+        key = ("instances", instance.name, "memory")
+        if case.machine.hosted:
+            yield case.finding(
+                key,
+                f"memory of {instance.name} cannot be placed",
+                f"Linux runs {case.machine.name}, and gives what memory it has free",
+                "leave at out",
+            )
+            continue
+        wanted = _placed(instance.name, instance.memory.at, instance.memory.total)
+        if not any(_inside(wanted.span, area.span) for area in case.machine.memory):
+            free = ", ".join(str(area.span) for area in case.machine.memory)
+            yield case.finding(
+                key,
+                f"memory of {instance.name} at {wanted.span} is not there",
+                f"{case.machine.name} has {free} to give",
+                "move it, or leave at out",
+            )
+
+
+class Placed(NamedTuple):
+    """Where the table wants the memory of an instance."""
+
+    name: str
+    span: Span
+
+
+def _placed(name: str, at: int, size: int) -> Placed:
+    return Placed(name, Span(at, size))
+
+
+def _inside(span: Span, area: Span) -> bool:
+    return area.start <= span.start and span.end <= area.end
+
+
+def slices_do_not_overlap(case: Case) -> Iterator[Finding]:
+    before: list[Placed] = []
+    for instance in case.draft.instances:
+        if instance.memory is None or instance.memory.at is None:
+            continue
+        this = _placed(instance.name, instance.memory.at, instance.memory.total)
+        for other in before:
+            if this.span.overlaps(other.span):
+                yield case.finding(
+                    ("instances", instance.name, "memory"),
+                    f"memory of {instance.name} overlaps that of {other.name}",
+                    f"{this.span} is asked for, and {other.name} has {other.span}",
+                    "move one of them, or leave at out",
+                )
+        before.append(this)
 
 
 def size_text_about(size: int) -> str:
@@ -162,6 +220,8 @@ def own_processors_are_alone(case: Case) -> Iterator[Finding]:
 
 def linux_keeps_a_processor(case: Case) -> Iterator[Finding]:
     left = {processor.number for processor in case.machine.processors if processor.online}
+    if not case.machine.hosted:
+        return
     for instance in case.draft.instances:
         if instance.processors is None or not instance.processors.own or not left:
             continue

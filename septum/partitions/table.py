@@ -27,7 +27,7 @@ def checked(
     if found:
         raise UnsoundTable(path, found)
     partitions = tuple(_partition(instance, question) for instance in draft.instances)
-    return PartitionTable(path, draft.platform, partitions)
+    return PartitionTable(path, draft.platform, partitions, draft.computer)
 
 
 def _partition(instance: DraftInstance, question: Case) -> Partition:
@@ -46,4 +46,6 @@ def _partition(instance: DraftInstance, question: Case) -> Partition:
         functions=tuple(sorted(owned)),
         without_reset=tuple(sorted({item.value for item in instance.without_reset})),
         on_reboot=instance.on_reboot,
+        isa=tuple(item.value for item in instance.isa),
+        interrupts=instance.interrupts,
     )

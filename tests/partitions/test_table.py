@@ -277,13 +277,6 @@ def test_memory_counts_what_is_available_and_the_huge_pages(refused: Refused, ch
     assert check(SOUND, machine=a_machine(memory_available=1 * GiB))  # its huge pages are there
 
 
-def test_the_pc_s_rules_leave_the_alpha_alone(check: Check) -> None:
-    text = (
-        SOUND.replace('"pc"', '"alpha"').replace("[0, 1]", "[0, 7]").replace(":01:00.0", ":0f:00.0")
-    )
-    assert check(text).platform == "alpha"
-
-
 def test_a_bus_takes_all_below_it(check: Check) -> None:
     nic = a_function("02:00.0", iommu_group=10)
     deep = a_function("05:00.0", iommu_group=11)
