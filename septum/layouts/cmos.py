@@ -5,6 +5,7 @@ from __future__ import annotations
 from septum.units import Span
 
 PORTS = Span(0x70, 2)  # index, data
+IRQ = 8
 INDEX_BITS = 0x7F  # bit 7 of the index port masks the NMI on a PC
 
 SECONDS, MINUTES, HOURS = 0x00, 0x02, 0x04

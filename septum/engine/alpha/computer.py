@@ -227,7 +227,7 @@ class Computer:
             self.cchip.line(tsunami.ISA_REQUEST),
             self.cchip.interval,
         )
-        self.isa.connect(self.hoses[0])
+        self.isa.connect(self.hoses[0], tuple(part.name for part in self.description.isa))
 
     def _acknowledge(self, hose: int, size: int) -> int:
         if self.isa is None or hose:

@@ -12,12 +12,19 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from septum.errors import MachineProblem
-from septum.layouts import tsunami
+from septum.layouts import cmos, pic, pit, tsunami, uart
 from septum.settings import nearest, shown
-from septum.units import MiB, parse_size, size_text
+from septum.units import MiB, Span, parse_size, size_text
 
 ETHERNET, SCSI, ISA_BRIDGE = "ethernet", "scsi", "isa-bridge"
 DEVICES = (ETHERNET, SCSI, ISA_BRIDGE)
+SERIAL_0, SERIAL_1, CLOCK, TIMER, CONTROLLERS = (
+    "serial0",
+    "serial1",
+    "clock",
+    "timer",
+    "controllers",
+)
 FOLDER = os.path.join(os.path.dirname(__file__), "machines")
 
 _LEAST_MEMORY = 32 * MiB  # a kernel of this architecture does not start in less
@@ -60,6 +67,23 @@ class HoseDescription(NamedTuple):
     requester_windows: bool  # its Pchip has DMA windows for each slot
 
 
+class IsaPart(NamedTuple):
+    """One device behind the ISA bridge: its (first) ports and its interrupt line, -1 none."""
+
+    name: str
+    ports: Span
+    line: int
+
+
+ISA_PARTS = (
+    IsaPart(SERIAL_0, uart.SERIAL_1, uart.SERIAL_1_IRQ),
+    IsaPart(SERIAL_1, uart.SERIAL_2, uart.SERIAL_2_IRQ),
+    IsaPart(CLOCK, cmos.PORTS, cmos.IRQ),
+    IsaPart(TIMER, pit.PORTS, -1),
+    IsaPart(CONTROLLERS, pic.FIRST, pic.CASCADE),
+)
+
+
 class ComputerDescription(NamedTuple):
     """One computer."""
 
@@ -69,6 +93,7 @@ class ComputerDescription(NamedTuple):
     memory: int  # bytes
     hoses: tuple[HoseDescription, ...]
     latencies: Latencies
+    isa: tuple[IsaPart, ...]
 
     @property
     def has_isa(self) -> bool:
@@ -138,6 +163,7 @@ class _Reader:
             memory=(_memory, _REQUIRED),
             latencies=(_table, {}),
             hoses=(_tables, _REQUIRED),
+            isa=(_isa, None),
         )
         hoses = values["hoses"]
         if not 1 <= len(hoses) <= tsunami.HOSES:
@@ -147,14 +173,19 @@ class _Reader:
             "latencies.",
             **{key: (_between(*_LATENCIES), _LATENCY) for key in Latencies._fields},
         )
-        return ComputerDescription(
+        made = ComputerDescription(
             values["name"],
             values["processors"],
             values["frequency"],
             values["memory"],
             tuple(self.hose(number, hose) for number, hose in enumerate(hoses)),
             Latencies(**latencies),
+            (),
         )
+        if values["isa"] and not made.has_isa:
+            self.wrong("isa", "there is no ISA bridge", f"add one in slot {tsunami.ISA_SLOT}")
+        parts = ISA_PARTS if values["isa"] is None else values["isa"]
+        return made._replace(isa=parts if made.has_isa else ())
 
     def hose(self, number: int, raw: dict[str, Any]) -> HoseDescription:
         key = f"hoses[{number}]."
@@ -262,6 +293,13 @@ def _tables(value: object) -> list[dict[str, Any]]:
     if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
         raise ValueError(f"{shown(value)} stands where tables are expected")
     return value
+
+
+def _isa(value: object) -> tuple[IsaPart, ...]:
+    known = [part.name for part in ISA_PARTS]
+    if not isinstance(value, list) or not all(name in known for name in value):
+        raise ValueError(f"{shown(value)} is not a list of some of {', '.join(known)}")
+    return tuple(part for part in ISA_PARTS if part.name in value)
 
 
 def _size(value: object) -> int:

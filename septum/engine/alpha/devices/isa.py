@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from septum.engine.alpha.description import CLOCK, CONTROLLERS, SERIAL_0, SERIAL_1, TIMER
 from septum.engine.alpha.devices.hose import Hose, Port
 from septum.layouts import cmos, pic, pit, uart
 from septum.shared.clock import PeriodicClock
@@ -80,14 +81,23 @@ class IsaBus:
         if self.clock.take_ticks():
             self._interval()
 
-    def connect(self, hose: Hose) -> None:
-        """Put every device at its ports."""
-        for line, (span, _) in zip(self.serial, SERIAL, strict=True):
-            _add(hose, span, line.read, line.port.write)
-        _add(hose, pit.PORTS, self.timer.read, self.timer.write)
-        _add(hose, cmos.PORTS, self.clock.read, self.clock.write)
-        port_b = Port(self.timer.read_port_b, self.timer.write_port_b)
-        hose.add_ports(pit.PORT_B.start, [port_b])
+    def connect(self, hose: Hose, names: tuple[str, ...]) -> None:
+        """Put the devices of these names at their ports; the others are not there."""
+        for name, line, (span, _) in zip(
+            (SERIAL_0, SERIAL_1), self.serial, SERIAL, strict=True
+        ):
+            if name in names:
+                _add(hose, span, line.read, line.port.write)
+        if TIMER in names:
+            _add(hose, pit.PORTS, self.timer.read, self.timer.write)
+            port_b = Port(self.timer.read_port_b, self.timer.write_port_b)
+            hose.add_ports(pit.PORT_B.start, [port_b])
+        if CLOCK in names:
+            _add(hose, cmos.PORTS, self.clock.read, self.clock.write)
+        if CONTROLLERS in names:
+            self._connect_controllers(hose)
+
+    def _connect_controllers(self, hose: Hose) -> None:
         for span in (pic.FIRST, pic.SECOND, pic.TRIGGER):
             for port in range(span.start, span.end):
                 read = partial(self.controllers.read, port)
