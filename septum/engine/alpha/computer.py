@@ -38,6 +38,7 @@ from septum.engine.alpha.devices.wire import FarSide, Wire
 from septum.layouts import pci, tsunami
 from septum.units import Span
 
+_DECODED = ~tsunami.UNDECODED
 _START = 1_790_000_000.0  # UTC of power-on where nobody says: every run alike
 
 
@@ -82,23 +83,21 @@ class Computer:
 
         NonexistentMemory where nothing is. A PCI cycle that nobody answers gives all ones.
         """
-        if physical & tsunami.IO_SPACE:
-            physical &= ~tsunami.UNDECODED
-        region = self._regions.get(physical >> tsunami.REGION_SHIFT)
-        if region is None:
-            self.cchip.missing_memory(processor)
-            raise NonexistentMemory(physical)
-        return region.read(physical - region.base, size, processor)
+        region, offset = self._region(physical, processor)
+        return region.read(offset, size, processor)
 
     def write(self, physical: int, size: int, value: int, processor: int = 0) -> None:
         """A store of 1, 2, 4 or 8 bytes to I/O space; NonexistentMemory where nothing is."""
-        if physical & tsunami.IO_SPACE:
-            physical &= ~tsunami.UNDECODED
-        region = self._regions.get(physical >> tsunami.REGION_SHIFT)
+        region, offset = self._region(physical, processor)
+        region.write(offset, size, value, processor)
+
+    def _region(self, physical: int, processor: int) -> tuple[_Region, int]:
+        decoded = physical & _DECODED if physical & tsunami.IO_SPACE else physical
+        region = self._regions.get(decoded >> tsunami.REGION_SHIFT)
         if region is None:
             self.cchip.missing_memory(processor)
             raise NonexistentMemory(physical)
-        region.write(physical - region.base, size, value, processor)
+        return region, decoded - region.base
 
     # ---- Time and interrupts
 

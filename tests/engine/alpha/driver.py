@@ -99,8 +99,8 @@ class Ring:
         for step, (at, size, flags) in enumerate(buffers):
             last = step == len(buffers) - 1
             number = (head + step) % self.size
-            following = (number + 1) % self.size
-            self.descriptor(number, at + self.bus, size, flags | (not last), 0 if last else following)
+            following = 0 if last else (number + 1) % self.size
+            self.descriptor(number, at + self.bus, size, flags | (not last), following)
         self.free = (head + len(buffers)) % self.size
         self.make_available(head)
         return head, places
