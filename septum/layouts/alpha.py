@@ -176,6 +176,7 @@ MULL_V = 0x40
 MULQ_V = 0x60
 
 # FPTI. AH appendix C.2; 4.6.7 (sign extension), 4.4 (counts), 4.13 (multimedia), 4.10 (moves)
+FROM_FLOATING_FLAG = 0x800  # in the instruction: function codes 40 and above
 SEXTB = 0x00
 SEXTW = 0x01
 CTPOP = 0x30
@@ -287,3 +288,122 @@ SUMMARY_INEXACT = 0x20
 SUMMARY_INTEGER_OVERFLOW = 0x40
 # The register write mask has F0..F31 above R0..R31. AH II-B 6.4.1
 MASK_FLOATING_SHIFT = 32
+
+# IEEE floating point, 14 and 16: bits 5:0 of the function code say what, with the source format
+# in bits 5:4. AH appendix C.3 and 4.10
+FLOATING_CODE_MASK = 0x3F
+TWO_OPERAND_CODES = 0x27  # codes of these bits alone: arithmetic and comparisons
+SOURCE_FORMAT = 0x20  # set: T
+ADDS = 0x00
+SUBS = 0x01
+MULS = 0x02
+DIVS = 0x03
+SQRTS = 0x0B
+ADDT = 0x20
+SUBT = 0x21
+MULT = 0x22
+DIVT = 0x23
+CMPTUN = 0x24
+CMPTEQ = 0x25
+CMPTLT = 0x26
+CMPTLE = 0x27
+SQRTT = 0x2B
+CVTTS = 0x2C
+CVTTQ = 0x2F
+CVTQS = 0x3C
+CVTQT = 0x3E
+CVTST = 0x2AC  # the whole function code: it shares the rest with CVTTS
+CVTST_S = 0x6AC
+ITOFS = 0x004  # whole function codes again
+ITOFF = 0x014
+ITOFT = 0x024
+# VAX floating point, 14 and 15. AH appendix C.4
+ADDF = 0x00
+SUBF = 0x01
+MULF = 0x02
+DIVF = 0x03
+SQRTF = 0x0A
+CVTDG = 0x1E
+ADDG = 0x20
+SUBG = 0x21
+MULG = 0x22
+DIVG = 0x23
+CMPGEQ = 0x25
+CMPGLT = 0x26
+CMPGLE = 0x27
+SQRTG = 0x2A
+CVTGF = 0x2C
+CVTGD = 0x2D
+CVTGQ = 0x2F
+CVTQF = 0x3C
+CVTQG = 0x3E
+# Qualifiers: bits 10:8 trap, bits 7:6 rounding. AH 4.7.9 (Table 4-8)
+QUALIFIER_UNDERFLOW = 0x100  # /U; /V where the result is an integer
+QUALIFIER_INEXACT = 0x200  # /I
+QUALIFIER_SOFTWARE = 0x400  # /S
+ROUNDING_SHIFT = 6
+ROUNDING_MASK = 0x3
+ROUND_CHOPPED = 0  # the same numbers in the FPCR, but for 3
+ROUND_MINUS = 1
+ROUND_NORMAL = 2
+ROUND_DYNAMIC = 3  # in an instruction
+ROUND_PLUS = 3  # in the FPCR
+# FLTL: whole function codes. AH appendix C.3
+CVTLQ = 0x010
+CPYS = 0x020
+CPYSN = 0x021
+CPYSE = 0x022
+MT_FPCR = 0x024
+MF_FPCR = 0x025
+FCMOVEQ = 0x02A
+FCMOVNE = 0x02B
+FCMOVLT = 0x02C
+FCMOVGE = 0x02D
+FCMOVLE = 0x02E
+FCMOVGT = 0x02F
+CVTQL = 0x030
+CVTQL_V = 0x130
+CVTQL_SV = 0x530
+
+# The floating-point control register. AH 4.7.8 (Table 4-10)
+FPCR_DENORMAL_DISABLE = 0x0000_8000_0000_0000  # DNOD
+FPCR_DENORMALS_ZERO = 0x0001_0000_0000_0000  # DNZ
+FPCR_INVALID_DISABLE = 0x0002_0000_0000_0000
+FPCR_DIVISION_BY_ZERO_DISABLE = 0x0004_0000_0000_0000
+FPCR_OVERFLOW_DISABLE = 0x0008_0000_0000_0000
+FPCR_STATUS_SHIFT = 51  # from the bits of EXC_SUM to those of the status, 57:52
+FPCR_STATUS = 0x03F0_0000_0000_0000
+FPCR_ROUNDING_SHIFT = 58
+FPCR_UNDERFLOW_ZERO = 0x1000_0000_0000_0000  # UNDZ
+FPCR_UNDERFLOW_DISABLE = 0x2000_0000_0000_0000
+FPCR_INEXACT_DISABLE = 0x4000_0000_0000_0000
+FPCR_SUMMARY = SIGN
+FPCR_IMPLEMENTED = -0x0000_8000_0000_0000  # bits 63:47
+
+# A floating-point register as the T format: sign, 11 bits of exponent, 52 of fraction. AH 2.2.6
+FRACTION_BITS = 52
+FRACTION_MASK = 0x000F_FFFF_FFFF_FFFF
+HIDDEN_BIT = 0x0010_0000_0000_0000
+QUIET_BIT = 0x0008_0000_0000_0000
+EXPONENT_MASK = 0x7FF
+IEEE_BIAS = 1023
+VAX_BIAS = 1025  # for a significand of 1.f; the VAX says 0.1f, excess 1024
+INFINITY = 0x7FF0_0000_0000_0000
+CANONICAL_NAN = -0x0008_0000_0000_0000  # FFF8000000000000. AH 4.7.10.4
+TRUE = 0x4000_0000_0000_0000  # what comparisons answer: 2.0. VAX: 0.5
+PRECISION_SINGLE = 24
+PRECISION_DOUBLE = 53
+SINGLE_LOWEST, SINGLE_HIGHEST = -126, 127  # exponents of 1.f
+DOUBLE_LOWEST, DOUBLE_HIGHEST = -1022, 1023
+F_LOWEST, F_HIGHEST = -128, 126
+G_LOWEST, G_HIGHEST = -1024, 1022
+
+# An S or F number between its 32 bits in memory and a register. AH 2.2.5, 2.2.1
+SINGLE_TOP = 0xC000_0000  # sign and the exponent's first bit
+SINGLE_REST = 0x3FFF_FFFF
+SINGLE_DROPPED = 29
+SINGLE_EXPONENT_SHIFT = 23
+SINGLE_EXPONENT_MASK = 0xFF
+SINGLE_FRACTION_MASK = 0x7F_FFFF
+SINGLE_SIGN = 0x8000_0000
+SINGLE_REBIAS = 896  # what the exponent grows by

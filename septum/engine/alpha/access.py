@@ -15,6 +15,14 @@ from numpy.typing import NDArray
 
 from septum.engine.alpha import state as s
 from septum.engine.alpha.compiled import called, inlined
+from septum.engine.alpha.number import (
+    from_single,
+    from_vax_single,
+    halves_swapped,
+    to_single,
+    words_reversed,
+)
+from septum.engine.alpha.wrapping import plus
 from septum.layouts import alpha as a
 
 # The address bits that must be zero, by opcode. LDQ_U and STQ_U clear them.
@@ -47,8 +55,7 @@ def looked_up(
     place = table << s.TABLE_SHIFT | address >> a.PAGE_SHIFT & s.TABLE_ENTRIES - 1
     if entries[uint64(2 * place)] != address & (a.PAGE_BASE | alignment) | asn_tag:
         return -1
-    result: int = address + entries[uint64(2 * place + 1)]
-    return result
+    return plus(address, entries[uint64(2 * place + 1)])
 
 
 @called
@@ -196,3 +203,54 @@ def still_locked(state: NDArray[np.int64], memory: Views, physical: int) -> bool
     is_locked = state[s.LOCK_FLAG] != 0 and state[s.LOCK_ADDRESS] == physical & ~7
     state[s.LOCK_FLAG] = 0
     return is_locked and state[s.LOCK_VALUE] == memory.quads[uint64(physical) >> uint64(3)]
+
+
+@called
+def floating_access(
+    opcode: int,
+    register: int,
+    address: int,
+    floating: NDArray[np.int64],
+    state: NDArray[np.int64],
+    entries: NDArray[np.int64],
+    memory: Views,
+) -> int:
+    """Loads and stores of floating-point registers: an exit, or 0. AH 4.8"""
+    kind = s.WRITE if opcode >= a.STF else s.READ
+    alignment = ALIGNMENT[uint64(opcode)]
+    physical = found(state, entries, memory.bytes.size, kind, address, alignment)
+    if physical < 0:
+        return -physical
+    if alignment == 3:
+        place = uint64(physical) >> uint64(2)
+        if kind == s.READ:
+            floating[register] = in_register(opcode, int64(memory.longs[place]))
+        else:
+            memory.longs[place] = uint32(in_memory(opcode, floating[register]))
+    else:
+        place = uint64(physical) >> uint64(3)
+        if kind == s.READ:
+            floating[register] = in_register(opcode, memory.quads[place])
+        else:
+            memory.quads[place] = in_memory(opcode, floating[register])
+    return 0
+
+
+@inlined
+def in_register(opcode: int, value: int) -> int:
+    """What a register holds of what a floating-point load found."""
+    if opcode == a.LDS:
+        return from_single(value)
+    if opcode == a.LDF:
+        return from_vax_single(value)
+    return words_reversed(value) if opcode == a.LDG else value
+
+
+@inlined
+def in_memory(opcode: int, bits: int) -> int:
+    """What a floating-point store writes of a register."""
+    if opcode == a.STS:
+        return to_single(bits)
+    if opcode == a.STF:
+        return halves_swapped(to_single(bits))
+    return words_reversed(bits) if opcode == a.STG else bits

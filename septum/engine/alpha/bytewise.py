@@ -6,6 +6,7 @@ from numba import int8, int16, int64, uint64
 
 from septum.engine.alpha.compiled import called, inlined
 from septum.engine.alpha.state import DONE, NO_SUCH
+from septum.engine.alpha.wrapping import minus, times
 from septum.layouts import alpha as a
 
 
@@ -103,7 +104,7 @@ def spread(bits: int) -> int:
     doubled = (doubled | doubled << 28) & a.SPREAD_4
     doubled = (doubled | doubled << 14) & a.SPREAD_2
     doubled = (doubled | doubled << 7) & a.SPREAD_1
-    return doubled * a.BYTE_MASK
+    return times(doubled, a.BYTE_MASK)
 
 
 @called
@@ -130,7 +131,7 @@ def count_group(function: int, first: int, second: int) -> tuple[int, int]:
     if function == a.CTLZ:
         return leading_zeros(second), DONE
     if function == a.CTTZ:
-        return 64 if second == 0 else population((second & -second) - 1), DONE
+        return 64 if second == 0 else population(minus(second & minus(0, second), 1)), DONE
     if function == a.PERR:
         return pixel_error(first, second), DONE
     if function == a.UNPKBW:

@@ -17,13 +17,14 @@ from septum.layouts import alpha
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+NAMES = (
+    *("access", "arithmetic", "buffer", "bytewise", "compiled", "convert", "core"),
+    *("floating", "integer", "number", "state", "wrapping"),
+)
 HERE = os.path.dirname(__file__)
 SOURCES = (
     alpha.__file__,
-    *(
-        os.path.join(HERE, name + ".py")
-        for name in ("access", "buffer", "bytewise", "compiled", "core", "integer", "state")
-    ),
+    *(os.path.join(HERE, name + ".py") for name in NAMES),
 )
 
 

@@ -7,10 +7,12 @@ from numba import int64, uint32, uint64
 from numpy.typing import NDArray
 
 from septum.engine.alpha import state as s
-from septum.engine.alpha.access import Views, found, load, store, views
+from septum.engine.alpha.access import Views, floating_access, found, load, store, views
 from septum.engine.alpha.bytewise import count_group
 from septum.engine.alpha.compiled import entered, inlined
+from septum.engine.alpha.floating import floating_is_taken, floating_operation
 from septum.engine.alpha.integer import operate
+from septum.engine.alpha.wrapping import minus, plus
 from septum.layouts import alpha as a
 
 NOWHERE = 1  # the base of no page
@@ -39,13 +41,13 @@ def run(
             if physical < 0:
                 stop = -physical
                 break
-            page, distance = pc & a.PAGE_BASE, physical - pc
-        instruction = int64(memory.longs[uint64(pc + distance) >> uint64(2)])
+            page, distance = pc & a.PAGE_BASE, minus(physical, pc)
+        instruction = int64(memory.longs[uint64(plus(pc, distance)) >> uint64(2)])
         registers[a.ZERO_REGISTER] = 0
         opcode = instruction >> a.OPCODE_SHIFT
-        following = pc + a.INSTRUCTION_SIZE
+        following = plus(pc, a.INSTRUCTION_SIZE)
         if opcode >= a.BR:
-            following = branch(opcode, instruction, following, registers)
+            stop, following = branch(opcode, instruction, following, registers, floating, state)
         elif a.INTA <= opcode <= a.INTM:
             stop = operate_registers(opcode, instruction, registers, state)
         elif opcode == a.JMP:
@@ -55,6 +57,8 @@ def run(
         elif opcode == a.MISC:
             now = counters[s.INSTRUCTIONS] + counters[s.SKIPPED] + count
             stop = miscellaneous(instruction, registers, state, now)
+        elif is_floating(opcode, instruction):
+            stop = floating_format(opcode, instruction, registers, floating, state, entries, memory)
         else:
             stop = memory_format(opcode, instruction, registers, state, entries, memory)
         if stop != 0:
@@ -77,14 +81,25 @@ def field(instruction: int, shift: int) -> int:
 
 
 @inlined
-def branch(opcode: int, instruction: int, following: int, registers: NDArray[np.int64]) -> int:
-    """Where an integer branch goes. AH 4.3"""
-    value = registers[field(instruction, a.RA_SHIFT)]
-    target = following + (instruction << a.BRANCH_LEFT >> a.BRANCH_RIGHT)
+def branch(
+    opcode: int,
+    instruction: int,
+    following: int,
+    registers: NDArray[np.int64],
+    floating: NDArray[np.int64],
+    state: NDArray[np.int64],
+) -> tuple[int, int]:
+    """An exit, or 0, and where a branch goes. AH 4.3, 4.9"""
+    register = field(instruction, a.RA_SHIFT)
+    target = plus(following, instruction << a.BRANCH_LEFT >> a.BRANCH_RIGHT)
     if opcode == a.BR or opcode == a.BSR:
-        registers[field(instruction, a.RA_SHIFT)] = following
-        return target
-    return target if is_taken(opcode, value) else following
+        registers[register] = following
+        return 0, target
+    if opcode >= a.BLBC:
+        return 0, target if is_taken(opcode, registers[register]) else following
+    if state[s.FLOATING_ENABLED] == 0:
+        return s.FLOATING_DISABLED, following
+    return 0, target if floating_is_taken(opcode, floating[register]) else following
 
 
 @inlined
@@ -146,18 +161,18 @@ def memory_format(
     entries: NDArray[np.int64],
     memory: Views,
 ) -> int:
-    """Loads, stores, address arithmetic and the rare ones: an exit, or 0."""
+    """Loads, stores, address arithmetic and the rarer ones: an exit, or 0."""
     register = field(instruction, a.RA_SHIFT)
     base = registers[field(instruction, a.RB_SHIFT)]
     displacement = instruction << a.DISPLACEMENT_LEFT >> a.DISPLACEMENT_LEFT
     if opcode == a.LDA:
-        registers[register] = base + displacement
+        registers[register] = plus(base, displacement)
         return 0
     if opcode == a.LDAH:
-        registers[register] = base + (displacement << 16)
+        registers[register] = plus(base, displacement << 16)
         return 0
     if opcode >= a.LDL or a.LDBU <= opcode <= a.STQ_U:
-        address = base + displacement
+        address = plus(base, displacement)
         if opcode >= a.STL or a.STW <= opcode <= a.STQ_U:
             return store(opcode, register, address, registers, state, entries, memory)
         return load(opcode, register, address, registers, state, entries, memory)
@@ -165,16 +180,54 @@ def memory_format(
         state[s.PAL_FUNCTION] = instruction & a.PAL_FUNCTION_MASK
         return s.CALL_PAL
     if opcode == a.FPTI:
-        result, outcome = count_group(
-            instruction >> a.FUNCTION_SHIFT & a.FUNCTION_MASK,
-            registers[register],
-            operand(instruction, registers),
-        )
-        if outcome == s.NO_SUCH:
-            return s.ILLEGAL_INSTRUCTION
-        registers[uint64(instruction & a.REGISTER_MASK)] = result
-        return 0
+        return count_operation(instruction, registers)
     return s.ILLEGAL_INSTRUCTION
+
+
+@inlined
+def is_floating(opcode: int, instruction: int) -> bool:
+    """Has it to do with floating-point registers? Asked of what is not a branch."""
+    if opcode == a.FPTI:
+        return instruction & a.FROM_FLOATING_FLAG != 0
+    return a.ITFP <= opcode <= a.FLTL or a.LDF <= opcode <= a.STT
+
+
+@inlined
+def floating_format(
+    opcode: int,
+    instruction: int,
+    registers: NDArray[np.int64],
+    floating: NDArray[np.int64],
+    state: NDArray[np.int64],
+    entries: NDArray[np.int64],
+    memory: Views,
+) -> int:
+    """Operations, loads and stores of floating-point registers: an exit, or 0."""
+    register = field(instruction, a.RA_SHIFT)
+    if a.LDF <= opcode <= a.LDT and register == a.ZERO_REGISTER:
+        return 0  # a prefetch
+    if state[s.FLOATING_ENABLED] == 0:
+        return s.FLOATING_DISABLED
+    floating[a.ZERO_REGISTER] = 0
+    if opcode < a.LDF:
+        return floating_operation(opcode, instruction, registers, floating, state)
+    displacement = instruction << a.DISPLACEMENT_LEFT >> a.DISPLACEMENT_LEFT
+    address = plus(registers[field(instruction, a.RB_SHIFT)], displacement)
+    return floating_access(opcode, register, address, floating, state, entries, memory)
+
+
+@inlined
+def count_operation(instruction: int, registers: NDArray[np.int64]) -> int:
+    """Counts, sign extensions, multimedia: an exit, or 0."""
+    result, outcome = count_group(
+        instruction >> a.FUNCTION_SHIFT & a.FUNCTION_MASK,
+        registers[field(instruction, a.RA_SHIFT)],
+        operand(instruction, registers),
+    )
+    if outcome == s.NO_SUCH:
+        return s.ILLEGAL_INSTRUCTION
+    registers[uint64(instruction & a.REGISTER_MASK)] = result
+    return 0
 
 
 @inlined

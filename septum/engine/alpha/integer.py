@@ -11,6 +11,7 @@ from numba import int32, int64, uint32, uint64
 from septum.engine.alpha.bytewise import compare_bytes, shift_group
 from septum.engine.alpha.compiled import inlined
 from septum.engine.alpha.state import DONE, INTEGER_OVERFLOW, NO_SUCH
+from septum.engine.alpha.wrapping import minus, plus, times
 from septum.layouts import alpha as a
 
 
@@ -30,13 +31,13 @@ def operate(opcode: int, function: int, first: int, second: int, old: int) -> tu
 def arithmetic_group(function: int, first: int, second: int) -> tuple[int, int]:
     """Opcode 10. AH 4.4"""
     if function == a.ADDQ:
-        return first + second, DONE
+        return plus(first, second), DONE
     if function == a.SUBQ:
-        return first - second, DONE
+        return minus(first, second), DONE
     if function == a.ADDL:
-        return int64(int32(first + second)), DONE
+        return int64(int32(plus(first, second))), DONE
     if function == a.SUBL:
-        return int64(int32(first - second)), DONE
+        return int64(int32(minus(first, second))), DONE
     if function == a.CMPEQ:
         return int64(first == second), DONE
     if function == a.CMPLT:
@@ -58,21 +59,21 @@ def arithmetic_group(function: int, first: int, second: int) -> tuple[int, int]:
 def scaled(function: int, first: int, second: int) -> tuple[int, int]:
     """Additions and subtractions of four or eight times the first. AH 4.4.2, 4.4.15"""
     if function == a.S4ADDQ:
-        return first * 4 + second, DONE
+        return plus(first << 2, second), DONE
     if function == a.S8ADDQ:
-        return first * 8 + second, DONE
+        return plus(first << 3, second), DONE
     if function == a.S4SUBQ:
-        return first * 4 - second, DONE
+        return minus(first << 2, second), DONE
     if function == a.S8SUBQ:
-        return first * 8 - second, DONE
+        return minus(first << 3, second), DONE
     if function == a.S4ADDL:
-        return int64(int32(first * 4 + second)), DONE
+        return int64(int32(plus(first << 2, second))), DONE
     if function == a.S8ADDL:
-        return int64(int32(first * 8 + second)), DONE
+        return int64(int32(plus(first << 3, second))), DONE
     if function == a.S4SUBL:
-        return int64(int32(first * 4 - second)), DONE
+        return int64(int32(minus(first << 2, second))), DONE
     if function == a.S8SUBL:
-        return int64(int32(first * 8 - second)), DONE
+        return int64(int32(minus(first << 3, second))), DONE
     return 0, NO_SUCH
 
 
@@ -80,10 +81,10 @@ def scaled(function: int, first: int, second: int) -> tuple[int, int]:
 def add_checked(function: int, first: int, second: int) -> tuple[int, int]:
     """The /V forms. AH 4.4.1, 4.4.14"""
     if function == a.ADDQ_V:
-        result = first + second
+        result = plus(first, second)
         return result, overflow((first ^ result) & (second ^ result) < 0)
     if function == a.SUBQ_V:
-        result = first - second
+        result = minus(first, second)
         return result, overflow((first ^ second) & (first ^ result) < 0)
     if function == a.ADDL_V:
         return fit_long(int64(int32(first)) + int64(int32(second)))
@@ -153,15 +154,15 @@ def conditional_move(function: int, first: int, second: int, old: int) -> tuple[
 def multiply_group(function: int, first: int, second: int) -> tuple[int, int]:
     """Opcode 13. AH 4.4.11, 4.4.12, 4.4.17"""
     if function == a.MULQ:
-        return first * second, DONE
+        return times(first, second), DONE
     if function == a.MULL:
-        return int64(int32(first * second)), DONE
+        return int64(int32(times(first, second))), DONE
     if function == a.UMULH:
         return upper_half(first, second), DONE
     if function == a.MULL_V:
         return fit_long(int64(int32(first)) * int64(int32(second)))
     if function == a.MULQ_V:
-        result = first * second
+        result = times(first, second)
         return result, overflow(signed_upper_half(first, second) != result >> 63)
     return 0, NO_SUCH
 
@@ -183,7 +184,7 @@ def signed_upper_half(first: int, second: int) -> int:
     """Bits 127:64 of a signed product: the unsigned one, less what the signs added."""
     result = upper_half(first, second)
     if first < 0:
-        result -= second
+        result = minus(result, second)
     if second < 0:
-        result -= first
+        result = minus(result, first)
     return result
