@@ -31,6 +31,11 @@ class CStruct(ctypes.LittleEndianStructure):
     def to_bytes(self) -> bytes:
         return bytes(self)
 
+    @classmethod
+    def offset_of(cls, name: str) -> int:
+        """Where a field begins, bytes."""
+        return int(getattr(cls, name).offset)
+
 
 T = TypeVar("T", bound=CStruct)
 

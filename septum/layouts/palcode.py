@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from septum.layouts.cstruct import CStruct, layout, u32, u64
 
+QUAD = 8  # bytes
+
 # ---- CALL_PAL functions. ARM II-B, chapter 2; Linux pal.h
 
 
@@ -187,54 +189,17 @@ PCB_KERNEL_STACK, PCB_USER_STACK, PCB_PAGE_TABLE = 0, 8, 16
 PCB_CYCLES, PCB_UNIQUE, PCB_FLAGS = 24, 32, 40
 PCB_SIZE = 64  # what swpctx reads
 PCB_FLOATING = 1  # flags<0>: FEN
-ASN_MASK = 0xFF  # EV6 has 8 bits. 21264 Hardware Reference Manual, 5.2.12
 
-# ---- Page tables. ARM II-B, 3; Linux include/asm/pgtable.h
-
-
-class Pte:
-    """Bits of a page table entry. ARM II-B, table 3-1."""
-
-    VALID = 0x0001
-    FAULT_ON_READ = 0x0002
-    FAULT_ON_WRITE = 0x0004
-    FAULT_ON_EXECUTE = 0x0008
-    ADDRESS_SPACE_MATCH = 0x0010
-    KERNEL_READ = 0x0100
-    USER_READ = 0x0200
-    KERNEL_WRITE = 0x1000
-    USER_WRITE = 0x2000
-    FRAME_SHIFT = 32
-    USER_SHIFT = 1  # user permissions stand one bit above the kernel's
-
-
-PAGE_SHIFT = 13
-PAGE_BYTES = 1 << PAGE_SHIFT
-PAGE_OFFSET = PAGE_BYTES - 1
-LEVEL_SHIFTS = (33, 23, 13)
-LEVEL_MASK = 1023
-ENTRY_BYTES = 8
-VIRTUAL_BITS = 43  # with three levels; bits above are copies of bit 42
-SIGN_SHIFT = 42
-SIGN_ONES = (1 << 22) - 1
-
-# ---- KSEG and physical addresses
-
+# KSEG as unsigned, for addresses that are put into tables
 KSEG = 0xFFFFFC0000000000
-KSEG_SHIFT = 41
-KSEG_TAG = 0x7FFFFE  # VA<63:41> of KSEG. 21264 Hardware Reference Manual, 5.3.4 (SPE<1>)
-KSEG_IO = 1 << 40  # the VA bit that means I/O
-KSEG_LOW = (1 << 40) - 1
-PHYSICAL_IO = 1 << 43  # PA<43>: I/O space. 21272 (Tsunami) Hardware Reference Manual, 10.1
-PHYSICAL_MASK = (1 << 44) - 1
-IO_PAGE = PHYSICAL_IO >> PAGE_SHIFT
 
 # ---- TBI. ARM II-B, 2.2.15
 TBI_PROCESS, TBI_ALL = -1, -2
 TBI_INSTRUCTION, TBI_DATA, TBI_BOTH = 1, 2, 3
 
-# ---- WRFEN, SWPPAL results
-SWPPAL_UNKNOWN = 1  # r0: the variant is not known. ARM I, 6.? (SWPPAL): 0 done, 1 unknown
+# ---- SWPPAL: a0 names the variant; r0 is 0, or this. Linux boot/head.S
+SWPPAL_OSF = 2
+SWPPAL_UNKNOWN = 1
 
 
 class Callback:
@@ -275,3 +240,12 @@ START_TO_PARAMETERS = 0x6000  # below the entry: KERNEL_START + 0xA000 is ZERO_P
 COMMAND_LINE_LIMIT = 256
 PARAMETER_INITRD = 0x100
 PARAMETER_INITRD_SIZE = 0x108
+
+# ---- Where our console lays things in an instance's memory: its first pages, which it keeps.
+# Linux starts above them, and reads KSEG from 0 (external_cache_probe): all must be memory.
+BOOT_PROCESS_BLOCK = 0x2000
+HWRPB = 0x4000
+LEVEL_1, LEVEL_2, LEVEL_3 = 0x8000, 0xA000, 0xC000
+LOGOUT = 0xE000
+BOOT_STACK = 0x30000  # grows down
+CONSOLE_PAGES = 128

@@ -7,6 +7,7 @@ from septum.units import Span
 PORTS = Span(0x40, 4)  # counters 0, 1, 2; control
 CONTROL = 3  # offset of the control port
 HZ = 1_193_182  # 14.31818 MHz / 12
+IRQ = 0  # of counter 0
 COUNTERS = 3
 TONE = 2  # the counter whose gate and output port B has
 

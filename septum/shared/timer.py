@@ -89,6 +89,14 @@ class Counter:
             return not self.gate or counted % period < (period + 1) // 2
         return counted != period
 
+    def left(self, tick: int) -> int | None:
+        """Ticks until the output of mode 0 or 1 rises; None when it is up, or nothing counts."""
+        one_shot = self.mode in (pit.TERMINAL_COUNT, pit.ONE_SHOT)
+        if not one_shot or self._loaded is None or self._stopped_at is not None:
+            return None
+        left = self._period - self._counted(tick)
+        return left if left > 0 else None
+
     def count(self, tick: int) -> int:
         """What reading would give, 16 bits."""
         counted, period = self._counted(tick), self._period
@@ -187,3 +195,9 @@ class IntervalTimer:
         """Port 0x61: bit 0 is counter 2's gate."""
         self._port_b = value & pit.PORT_B_KEPT
         self.counters[pit.TONE].set_gate(bool(value & pit.GATE), self._tick())
+
+    def cycles_to_output(self) -> int | None:
+        """Cycles until counter 2's one-shot output rises; None when it does not count to one."""
+        counter = self.counters[pit.TONE]
+        left = counter.left(self._tick())
+        return None if left is None else left * self._frequency // pit.HZ

@@ -70,7 +70,7 @@ def build(inventory: Inventory, physical: int) -> bytes:
     _put_name(table, plan.recognition, inventory.name)
     total = checksum(bytes(table))
     at = hwrpb.CHECKSUM_OFFSET
-    table[at : at + palcode.ENTRY_BYTES] = total.to_bytes(palcode.ENTRY_BYTES, "little")
+    table[at : at + palcode.QUAD] = total.to_bytes(palcode.QUAD, "little")
     return bytes(table)
 
 
@@ -86,14 +86,14 @@ def _layout(inventory: Inventory) -> _Layout:
         callbacks,
         clusters,
         isa,
-        hwrpb.Recognition.SIZE + palcode.ENTRY_BYTES + _padded(inventory.name),
+        hwrpb.Recognition.SIZE + palcode.QUAD + _padded(inventory.name),
     )
     offsets = [sum(sizes[:number]) for number in range(1, len(sizes) + 1)]
     return _Layout(*offsets)
 
 
 def _padded(name: str) -> int:
-    step = palcode.ENTRY_BYTES
+    step = palcode.QUAD
     return (len(name) + step) // step * step
 
 
@@ -193,6 +193,6 @@ def _put_name(table: bytearray, at: int, name: str) -> None:
     _put(table, at, hwrpb.Recognition(member=hwrpb.SYSTEM_TSUNAMI))
     text = name.encode("ascii", "replace")
     start = at + hwrpb.Recognition.SIZE
-    step = palcode.ENTRY_BYTES
+    step = palcode.QUAD
     table[start : start + step] = (len(text) + 1).to_bytes(step, "little")
     table[start + step : start + step + len(text)] = text

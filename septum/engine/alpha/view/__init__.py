@@ -1,0 +1,1 @@
+"""What an instance finds when it looks around the computer: buses, chipset, ports."""

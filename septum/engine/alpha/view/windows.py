@@ -1,0 +1,131 @@
+"""Where may an instance's devices reach? Its DMA windows, put into the hardware's. [0048]
+
+What an instance writes into its host bridge names its own addresses. The bridge gets a
+scatter-gather window in its place, as large as the instance's memory at most, whose table the
+VMM keeps in memory of its own: each entry is the machine's page behind the instance's page. So
+nothing but the instance's memory can be named, page by page, and an entry can be taken back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from septum.layouts import tsunami
+
+PageOf = Callable[[int], int | None]
+Store = Callable[[int, bytes], None]
+
+_STEP = tsunami.REGISTER_STEP
+_COUNT = tsunami.WINDOWS
+_BASE_BITS = tsunami.WindowBase.fields["address"].mask
+_MASK_BITS = tsunami.WindowMask.fields["varying"].mask
+_SMALLEST = _MASK_BITS & -_MASK_BITS
+_ENTRY = tsunami.ENTRY_SIZE
+_OPEN = tsunami.WindowBase.mask("enable", "scatter_gather")
+
+
+class Wanted(NamedTuple):
+    """One window as the instance wrote it."""
+
+    base: int
+    size: int
+    target: int  # of the instance's: memory, or a scatter-gather table
+    scatter_gather: bool
+
+
+class Refused(NamedTuple):
+    """Why a window is not opened."""
+
+    why: str
+
+
+def wanted(base: int, mask: int, target: int) -> Wanted | Refused | None:
+    """What three registers ask for; None when the window is not enabled."""
+    register = tsunami.WindowBase(base)
+    if not register.enable:
+        return None
+    if register.double_address:
+        return Refused("a window of 64-bit addresses")
+    inside = mask & _MASK_BITS | _SMALLEST - 1
+    if inside & inside + 1:
+        return Refused("a window mask with holes")
+    start = base & _BASE_BITS & ~inside
+    return Wanted(start, inside + 1, target, bool(register.scatter_gather))
+
+
+def table_of(window: Wanted, memory: int, page_of: PageOf) -> bytes:
+    """A direct window's scatter-gather table: entries of the memory it reaches, no more.
+
+    Its length is a power of two, and at least that of the smallest window.
+    """
+    target = window.target & ~(window.size - 1)
+    reach = min(max(memory - target, 0), window.size)
+    return _table([target + at for at in range(0, reach, tsunami.PAGE_SIZE)], page_of)
+
+
+def translated(entries: bytes, page_of: PageOf) -> bytes:
+    """A scatter-gather table of the instance's, its pages replaced by the machine's.
+
+    Entries of pages that are not the instance's are not valid in the result.
+    """
+    found = bytearray(len(entries))
+    for at in range(0, len(entries), _ENTRY):
+        raw = int.from_bytes(entries[at : at + _ENTRY], "little")
+        if not raw & 1:
+            continue
+        page = page_of(tsunami.ScatterGatherEntry(raw).page)
+        if page is not None:
+            found[at : at + _ENTRY] = _entry(page)
+    return bytes(found)
+
+
+def _table(addresses: list[int], page_of: PageOf) -> bytes:
+    pages = max(len(addresses), _SMALLEST >> tsunami.PAGE_SHIFT)
+    length = 1 << (pages - 1).bit_length()
+    table = bytearray(length * _ENTRY)
+    for number, address in enumerate(addresses):
+        page = page_of(address >> tsunami.PAGE_SHIFT)
+        if page is not None:
+            table[number * _ENTRY : number * _ENTRY + _ENTRY] = _entry(page)
+    return bytes(table)
+
+
+def _entry(page: int) -> bytes:
+    return int(tsunami.ScatterGatherEntry(1).but(page=page)).to_bytes(_ENTRY, "little")
+
+
+def registers(base: int, table: int, length: int) -> tuple[int, int, int]:
+    """WSBA, WSM and TBA of a window over a table of `length` bytes."""
+    size = length // _ENTRY << tsunami.PAGE_SHIFT
+    return base & _BASE_BITS | _OPEN, size - 1 & _MASK_BITS, table
+
+
+CLOSED = (0, 0, 0)
+
+
+def register_offsets(number: int) -> tuple[int, int, int]:
+    """Where WSBA, WSM and TBA of a window stand in a set."""
+    return number * _STEP, (_COUNT + number) * _STEP, (2 * _COUNT + number) * _STEP
+
+
+class TablePlaces:
+    """Memory of the VMM for tables: aligned to their length, as the bridge wants them."""
+
+    def __init__(self, start: int, end: int) -> None:
+        self._next = start
+        self._end = end
+        self._free: dict[int, list[int]] = {}
+
+    def take(self, length: int) -> int | None:
+        """Where a table of a power of two of bytes may stand; None when there is no room."""
+        if self._free.get(length):
+            return self._free[length].pop()
+        place = (self._next + length - 1) & -length
+        if place + length > self._end:
+            return None
+        self._next = place + length
+        return place
+
+    def give_back(self, place: int, length: int) -> None:
+        self._free.setdefault(length, []).append(place)
