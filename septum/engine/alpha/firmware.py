@@ -19,6 +19,7 @@ INTERVAL_HZ = 1024
 _CODE_STEP = 16
 _SERIAL = b"SEPTUM-1"
 _PALCODE_REVISION = 1
+NO_LINE = (1 << 64) - 1  # of a device that interrupts nobody
 _LARGEST_NUMBER = 8  # slots that fit
 
 
@@ -181,7 +182,7 @@ def _put_isa(table: bytearray, at: int, devices: tuple[IsaEntry, ...]) -> None:
             slot=number,
             port=device.ports.start,
             ports=device.ports.size,
-            line=device.line,
+            line=device.line & NO_LINE,
         )
         _put(table, at + hwrpb.Configuration.SIZE + number * hwrpb.IsaDevice.SIZE, entry)
     block.checksum = summed(bytes(table[at : at + size]))

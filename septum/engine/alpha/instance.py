@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from septum.discovery.hwrpb import Exposed, edited
+from septum.discovery.hwrpb import Exposed, Run, edited, memory_runs
 from septum.engine.alpha import state as s
 from septum.engine.alpha.computer import Computer
 from septum.engine.alpha.loading import Image, load
@@ -25,7 +25,7 @@ from septum.layouts import hwrpb, palcode, tsunami
 from septum.machine.model import Function, IsaDevice
 from septum.partitions.model import Partition
 from septum.translation.pci_config import BarState
-from septum.translation.physical import PhysicalMap, Region
+from septum.translation.physical import Lease, PhysicalMap, Region
 from septum.units import PciAddress, Span
 
 _ISA_HOSE = 0
@@ -58,6 +58,7 @@ class Instance:
         self.output: Callable[[bytes], None] = _drop
         self.starts = 0
         self.ended: str | None = None  # why it does not run
+        self.memory_runs: tuple[Run, ...] = ()  # what its HWRPB tells
         self.functions = tuple(
             one for one in world.functions if one.address in partition.functions
         )
@@ -79,12 +80,15 @@ class Instance:
         self._make()
         start, end = self.memory.start, self.memory.end
         self.processor.memory[start:end] = 0
-        load(self.pal, self.image, edited(self.world.table, self._exposed()))
+        table = edited(self.world.table, self._exposed())
+        self.memory_runs = memory_runs(table)
+        load(self.pal, self.image, table)
         spe = a.SPE_KSEG if super_page else 0
         self.pal.st[s.DATA_SUPER_PAGE] = self.pal.st[s.INSTRUCTION_SUPER_PAGE] = spe
 
     def _exposed(self) -> Exposed:
-        common = {"serial0", "clock", "timer", "pic"}
+        described = {one.name for one in self.world.computer.description.isa}
+        common = described - {one.name for one in self.world.isa}
         return Exposed(
             memory=self.memory,
             processors=(self.partition.processors.numbers[0],),
@@ -335,6 +339,23 @@ class Instance:
     def type(self, data: bytes) -> None:
         """Bytes arrive at its console."""
         self.isa.type(data)
+
+    def revoke_bar(self, address: PciAddress, bar: int | None = None) -> list[Lease]:
+        """Take back what leads to a function's registers: the next access is judged anew."""
+        held = self.pal.leases.runs(self.pal.physical)
+        names = [
+            region.what
+            for (owner, index), region in self._bar_regions.items()
+            if owner == address and bar in (None, index)
+        ]
+        taken = [lease for lease in held if lease.what in names]
+        for lease in taken:
+            first = lease.instance.start >> a.PAGE_SHIFT
+            for page in range(first, lease.instance.end >> a.PAGE_SHIFT):
+                machine = self.pal.leases.revoke(page)
+                if machine is not None:
+                    self.pal.context.buffer.flush_physical(machine, 1)
+        return taken
 
     def revoke(self, page: int) -> bool:
         """Take back the lease of a page of it, for the processor and for devices [0027]."""

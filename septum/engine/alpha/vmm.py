@@ -30,11 +30,10 @@ from septum.engine.alpha.view.enumeration import functions
 from septum.engine.alpha.view.windows import TablePlaces
 from septum.errors import GuestProblem
 from septum.layouts import alpha as a
-from septum.layouts import cmos, hwrpb, palcode, pic, pit, tsunami, uart
+from septum.layouts import hwrpb, palcode, tsunami
 from septum.machine.model import Machine
 from septum.memory.slices import slices
 from septum.partitions.model import Partition
-from septum.units import Span
 
 SLICE = 1_000_000  # cycles, 2 ms
 _ROUND = 100_000  # cycles one processor runs before another's turn
@@ -123,13 +122,7 @@ class Monitor:
         described = self.computer.description
         kept = FIRMWARE // hwrpb.PAGE_SIZE
         pages = described.memory // hwrpb.PAGE_SIZE
-        standard = (
-            IsaEntry("serial0", uart.SERIAL_1, uart.SERIAL_1_IRQ),
-            IsaEntry("clock", cmos.PORTS, cmos.IRQ),
-            IsaEntry("timer", pit.PORTS, pit.IRQ),
-            IsaEntry("pic", pic.FIRST, pic.CASCADE),
-        )
-        given = tuple(IsaEntry(one.name, one.ports, one.line) for one in self.machine.isa)
+        isa = tuple(IsaEntry(one.name, one.ports, one.line) for one in described.isa)
         inventory = firmware.Inventory(
             described.name,
             (
@@ -138,7 +131,7 @@ class Monitor:
             ),
             described.processors,
             described.frequency,
-            standard + given,
+            isa,
         )
         return firmware.build(inventory, palcode.HWRPB)
 
@@ -299,9 +292,10 @@ class Monitor:
         self.requests = requests
         for seat in self.seats:
             for instance in seat.instances:
-                if instance.ended is None and instance.starts:
-                    if instance.interrupts.lines_changed(requests, now):
-                        self._asked_for(seat, instance)
+                if instance.ended is not None or not instance.starts:
+                    continue
+                if instance.interrupts.lines_changed(requests, now):
+                    self._asked_for(seat, instance)
 
     def _asked_for(self, seat: Seat, instance: Instance) -> None:
         """A device of an instance asks: switch to its owner, or let it wait for its turn."""
@@ -379,7 +373,3 @@ def _fetch_outside(pal: Palcode) -> None:
         pal, pal.st[s.FAULT_PHYSICAL], "instruction fetch", "not memory", is_fetch=True
     )
 
-
-def slice_of(monitor: Monitor, name: str) -> Span:
-    """Where in the machine an instance's memory lies."""
-    return monitor.instances[name].memory

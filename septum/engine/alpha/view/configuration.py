@@ -82,7 +82,7 @@ class Configuration:
     ) -> None:
         self._hoses = hoses
         self.owned = owned
-        self._played = played
+        self.played = played
         self._bars_moved = bars_moved
         self.probes = ProbeRecord()
         for address, one in owned.items():
@@ -117,7 +117,7 @@ class Configuration:
         if owned is not None:
             self.probes.read(address, EXPOSED)
             return owned.read(offset, size)
-        played = self._played.get(address)
+        played = self.played.get(address)
         if played is not None:
             self.probes.read(address, EMULATED)
             return int.from_bytes(played.configuration[offset : offset + size], "little")
@@ -130,7 +130,7 @@ class Configuration:
             self.probes.write(address, EXPOSED, offset, owned.write(offset, size, value))
             if offset < pci.HEADER_SIZE:
                 self._bars_moved()
-        elif address in self._played:
+        elif address in self.played:
             self.probes.write(address, EMULATED, offset, "the bridge is shared")
         else:
             self.probes.write(address, ABSENT, offset, "nothing is there")
