@@ -10,6 +10,8 @@
     ├── console              socket of its serial port
     ├── process              its process, a child of the supervisor
     └── alone                its process, in the foreground (septum run)
+                             Of a user who is not root, once a table of theirs was up:
+                             septum in XDG_RUNTIME_DIR, or /tmp/septum-USER
 /var/log/septum/             or SEPTUM_LOG
 ├── supervisor.log
 ├── NAME.log                 what its serial port said
@@ -19,6 +21,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 from septum.errors import HostProblem, explained
 
@@ -26,7 +29,7 @@ DEFAULT_ROOT = "/run/septum"
 DEFAULT_LOGS = "/var/log/septum"
 LONGEST_SOCKET_PATH = 107  # bytes, struct sockaddr_un less its final zero: unix(7)
 OWNER_ONLY = 0o700
-RESERVED = ("claims", "control", "lock", "supervisor")  # names of our own beside the instances'
+RESERVED = ("claims", "control", "lock", "log", "supervisor")  # names of our own beside the instances'
 
 
 class RunDirectory:
@@ -38,9 +41,32 @@ class RunDirectory:
 
     @classmethod
     def from_environment(cls, environment: dict[str, str] | None = None) -> RunDirectory:
-        """SEPTUM_RUN and SEPTUM_LOG, or the defaults."""
+        """SEPTUM_RUN and SEPTUM_LOG; else the user's own, if there is one; else the defaults."""
         world = os.environ if environment is None else environment
-        return cls(world.get("SEPTUM_RUN", DEFAULT_ROOT), world.get("SEPTUM_LOG", DEFAULT_LOGS))
+        own = cls.personal(world)
+        default = own if os.path.isdir(own.root) else cls()
+        return cls(world.get("SEPTUM_RUN", default.root), world.get("SEPTUM_LOG", default.logs))
+
+    @classmethod
+    def personal(cls, environment: Mapping[str, str]) -> RunDirectory:
+        """Where instances live that need no privilege; for root, where all others live too.
+
+        SEPTUM_RUN and SEPTUM_LOG move it. HostProblem when somebody else has made it first.
+        """
+        user = os.geteuid()
+        root, logs = DEFAULT_ROOT, DEFAULT_LOGS
+        if user != 0:
+            runtime = environment.get("XDG_RUNTIME_DIR")
+            root = os.path.join(runtime, "septum") if runtime else f"/tmp/septum-{user}"
+            logs = os.path.join(root, "log")
+        root = environment.get("SEPTUM_RUN", root)
+        if os.path.lexists(root) and user not in (0, os.lstat(root).st_uid):
+            raise HostProblem(
+                f"{root} cannot be used",
+                because="it belongs to somebody else",
+                remedy="name a directory of your own in SEPTUM_RUN",
+            )
+        return cls(root, environment.get("SEPTUM_LOG", logs))
 
     @property
     def control(self) -> str:

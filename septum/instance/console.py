@@ -27,7 +27,7 @@ class Console:
 
     def __init__(self, log: str, line: Callable[[int], None], lock: threading.Lock) -> None:
         self._lock = lock
-        self.port = SerialPort(self._output, line)
+        self.port = SerialPort(self.output, line)
         self.event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._fresh = bytearray()  # from the guest, not passed on yet
@@ -44,7 +44,8 @@ class Console:
         os.close(self._log)
         os.close(self.event)
 
-    def _output(self, value: int) -> None:
+    def output(self, value: int) -> None:
+        """A byte from the guest."""
         if not self._fresh:
             os.eventfd_write(self.event, 1)
         self._fresh.append(value)

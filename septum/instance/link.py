@@ -1,4 +1,7 @@
-"""Who asks a running instance, and who hears its console? One thread serves all of them."""
+"""Who asks a running instance, and who hears its console? One thread serves all of them.
+
+It may be a thread of its own (serve), or one that has other things to do (listen, turn).
+"""
 
 from __future__ import annotations
 
@@ -39,12 +42,20 @@ class Link:
         self._channels: list[Channel] = []
 
     def serve(self, control: str, console: str) -> None:
-        """Listen at these paths and begin."""
+        """Listen at these paths and begin, in a thread of its own."""
+        self.listen(control, console)
+        self._thread.start()
+
+    def listen(self, control: str, console: str) -> None:
+        """Listen at these paths; whoever calls turn() answers."""
         for path, accepted in ((control, self._asker), (console, self._reader)):
             server = listen(path)
             self._servers.append(server)
             self._watch(server, partial(accepted, server))
-        self._thread.start()
+
+    def fileno(self) -> int:
+        """Readable when turn() has something to do."""
+        return self._selector.fileno()
 
     def terminal(self, keyboard: int, screen: int) -> None:
         """Connect the console to this process's own terminal."""
@@ -89,16 +100,19 @@ class Link:
 
     def _serve(self) -> None:
         while not self._leaving:
-            timeout = _AGAIN if self._is_behind else None
-            for key, _ in self._selector.select(timeout):
-                key.data()
-            if self.console.waits_for_room:
-                with self.lock:
-                    self.console.deliver()
-            for reader in self.console.lagging:
-                self.console.flush(reader)
-            for channel in self._channels:
-                channel.flush()
+            self.turn(_AGAIN if self._is_behind else None)
+
+    def turn(self, timeout: float | None) -> None:
+        """Wait so many seconds (None: for ever) for somebody, and answer."""
+        for key, _ in self._selector.select(timeout):
+            key.data()
+        if self.console.waits_for_room:
+            with self.lock:
+                self.console.deliver()
+        for reader in self.console.lagging:
+            self.console.flush(reader)
+        for channel in self._channels:
+            channel.flush()
 
     @property
     def _is_behind(self) -> bool:

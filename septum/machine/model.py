@@ -164,6 +164,7 @@ class Machine(NamedTuple):
     unknown: tuple[str, ...] = ()  # what could not be read, and why, in words
     hosted: bool = True  # a Linux runs on it and stays; False: nothing is there but the VMM
     isa: tuple[IsaDevice, ...] = ()
+    source: str = ""  # the machine file it was described by: a name or a path
 
     def function(self, address: PciAddress) -> Function | None:
         """The function at an address, or None."""

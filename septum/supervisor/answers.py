@@ -25,6 +25,12 @@ def up(supervisor: Supervisor, channel: Channel, message: Message) -> None:
     machine = record(Machine, message["machine"])
     if supervisor.is_ending:
         raise NotRunning("the supervisor is about to end", remedy="try again in a moment")
+    if machine.hosted == (supervisor.world.build is not None):
+        raise NotRunning(
+            f"nothing starts on {machine.name} now",
+            because="the supervisor that runs keeps instances of another kind of computer",
+            remedy="septum down ends those; or name another run directory in SEPTUM_RUN",
+        )
     active = [instance.partition for instance in supervisor.keeper.active()]
     refuse_conflicts(wanted, active)
     names = tuple(partition.name for partition in wanted)

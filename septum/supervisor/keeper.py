@@ -121,6 +121,10 @@ class Keeper:
         moments = [one.last_resorts[0][0] for one in self.instances.values() if one.last_resorts]
         return min(moments, default=None)
 
+    def work(self) -> None:
+        """What there is to do whether or not anybody has asked for something."""
+        self.use_last_resorts()
+
     def use_last_resorts(self) -> None:
         """Insist where a stop has taken too long."""
         now = time.monotonic()

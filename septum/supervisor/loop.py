@@ -21,6 +21,7 @@ from septum.supervisor.answers import ANSWERS
 from septum.supervisor.instances import Instance
 from septum.supervisor.keeper import Keeper
 from septum.supervisor.requests import GONE, STARTED, Request
+from septum.supervisor.software import SoftwareKeeper
 from septum.supervisor.world import World
 
 RETRY_LEAVING_SECONDS = 0.05
@@ -37,7 +38,8 @@ class Supervisor:
         self.wakeups = socket.socketpair()
         self.askers: list[Channel] = []
         self.requests: list[Request] = []
-        self.keeper = Keeper(world, self.selector, self.announce, self.close)
+        keeper = Keeper if world.build is None else SoftwareKeeper
+        self.keeper = keeper(world, self.selector, self.announce, self.close)
         self.is_ending = False  # told to end by a signal
 
     def serve(self) -> None:
@@ -47,7 +49,7 @@ class Supervisor:
             for key, mask in self.selector.select(self.patience()):
                 act: Callable[[int], None] = key.data
                 act(mask)
-            self.keeper.use_last_resorts()
+            self.keeper.work()
             self.review()
             if self.is_idle() and self.leave():
                 return

@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 
 from septum.admin.cli import world as surroundings
 from septum.admin.cli.listing import in_json, table
+from septum.errors import MachineProblem
 from septum.machine.model import Machine
 from septum.partitions.findings import UnsoundTable
 from septum.partitions.model import Partition, PartitionTable
@@ -31,13 +32,13 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """0 when the table is sound, 1 when it is not; MachineProblem for an unreadable machine."""
-    from septum.admin.cli.scan import read
-
-    machine, _ = read(options.machine, None)
     # A capture has no files of the machine's disks: kernels cannot be looked for.
     files_exist = None if options.machine else surroundings.is_readable
     try:
+        machine = asked_machine(options)
         sound = checked(options.table, machine, files_exist=files_exist)
+        if files_exist is not None:
+            surroundings.require_kernels(sound)
     except UnsoundTable as refused:
         print(refused_json(refused) if options.json else refused)
         return 1
@@ -48,6 +49,22 @@ def run(options: Namespace) -> int:
     if files_exist is None:
         print(f"\nnot checked: kernel and initrd files, because {machine.name} is a capture")
     return 0
+
+
+def asked_machine(options: Namespace) -> Machine:
+    """The machine the table is checked for."""
+    from septum.admin.cli.scan import read
+
+    draft = surroundings.draft_of(options.table)
+    if draft.platform != "alpha":
+        return read(options.machine, None)[0]
+    if options.machine:
+        raise MachineProblem(
+            f"{options.table} is not for a captured machine",
+            because="the computer it divides is software, and the table names it",
+            remedy="leave --machine out",
+        )
+    return surroundings.machine_of(draft)
 
 
 def summary(sound: PartitionTable, machine: Machine) -> list[str]:

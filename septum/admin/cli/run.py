@@ -60,6 +60,8 @@ def run(options: Options) -> int:
     surroundings.warm_up()
     gc.freeze()
     gc.enable()
+    if b"alpha" in read_bytes(options.table):  # so that others are not read twice
+        refuse_software(options.table)
     machine = surroundings.live_machine()
     table = surroundings.sound_table(options.table, machine)
     (partition,) = surroundings.chosen(table, [options.name])
@@ -72,6 +74,27 @@ def run(options: Options) -> int:
     if options.verbose or ending.reason not in ORDERLY:
         print(f"{options.name}: {ending.reason} {ending.detail}".rstrip(), file=sys.stderr)
     return 0 if ending.reason in ORDERLY else 1
+
+
+def read_bytes(path: str) -> bytes:
+    """A file, or nothing where reading it properly will say why not."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def refuse_software(path: str) -> None:
+    """NotRunning for a table whose instances share one computer that is software."""
+    from septum.admin.cli.world import draft_of
+
+    if draft_of(path).platform == "alpha":
+        raise NotRunning(
+            "no instance of a software computer runs alone",
+            because=f"those of {path} live in one process, with their computer",
+            remedy=f"septum up {path}, then septum console NAME",
+        )
 
 
 class Alone:

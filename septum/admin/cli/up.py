@@ -48,9 +48,10 @@ def run(options: Options) -> int:
     """0: all run; 1: at least one failed, the others run; 130: interrupted, all taken back."""
     from septum.supervisor.beginning import reach_or_begin
 
-    machine = surroundings.live_machine()
-    world = surroundings.world()
-    in_file = surroundings.names_in_file(options.table)
+    draft = surroundings.draft_of(options.table)
+    machine = surroundings.machine_of(draft)
+    world = surroundings.world_of(draft)
+    in_file = [instance.name for instance in draft.instances]
     active = memory_of_active(world)
     for name in options.names or in_file:
         if name in active:

@@ -10,7 +10,7 @@ from septum.engine.alpha.description import (
     FunctionDescription,
     HoseDescription,
 )
-from septum.layouts import pci, tsunami, uart, virtio
+from septum.layouts import pci, tsunami, virtio
 from septum.machine.model import (
     Function,
     Iommu,
@@ -24,10 +24,10 @@ from septum.machine.model import (
 from septum.units import MiB, PciAddress, Span
 
 FIRMWARE = 4 * MiB  # at the start of memory: the restart parameter block and the VMM's own tables
-SERIAL_1 = IsaDevice("serial1", uart.SERIAL_2, uart.SERIAL_2_IRQ)
+GIVEN_AWAY = ("serial1",)  # of the ISA bus; the rest is each instance's, played by the VMM
 
 
-def machine_of(computer: ComputerDescription) -> Machine:
+def machine_of(computer: ComputerDescription, source: str = "") -> Machine:
     """The machine that a partition table for this computer divides.
 
     What a Pchip's DMA windows keep apart is what an IOMMU keeps apart: a whole hose, or, where
@@ -53,7 +53,12 @@ def machine_of(computer: ComputerDescription) -> Machine:
         host_needs=(),
         command_line="",
         hosted=False,
-        isa=(SERIAL_1,) if computer.has_isa else (),
+        isa=tuple(
+            IsaDevice(part.name, part.ports, part.line)
+            for part in computer.isa
+            if part.name in GIVEN_AWAY
+        ),
+        source=source,
     )
 
 

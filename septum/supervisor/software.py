@@ -1,0 +1,133 @@
+"""How are instances kept whose computer is software, in this very process?
+
+Everything else of the supervisor is the same: who asks, the states, the rows, the endings.
+"""
+
+from __future__ import annotations
+
+import selectors
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from septum.errors import Problem
+from septum.messages import Message
+from septum.state import RUNNING, STARTING, STOPPING, Ending
+from septum.supervisor.instances import Instance
+from septum.supervisor.keeper import Announce, Keeper
+from septum.supervisor.world import Computer, Report, World
+
+
+class SoftwareKeeper(Keeper):
+    """A Keeper without processes: it gives its computer a moment each time round the loop."""
+
+    def __init__(
+        self,
+        world: World,
+        selector: selectors.BaseSelector,
+        announce: Announce,
+        close_the_rest: Callable[[], None],
+    ) -> None:
+        super().__init__(world, selector, announce, close_the_rest)
+        self.computer: Computer | None = None
+        self.watched: list[int] = []
+        self.waiting: list[Instance] = []  # started since the computer had its last moment
+
+    def start(self, instance: Instance) -> None:
+        """Have it start with all others that are asked for at once."""
+        instance.move(STARTING, time.monotonic())
+        self.waiting.append(instance)
+
+    def stop(self, instance: Instance, *, politely: bool, within: float) -> None:
+        """End it. There is nothing an instance of a software computer could be asked to save."""
+        if not instance.is_active or instance.state == STOPPING:
+            return
+        instance.move(STOPPING, time.monotonic())
+        self.say(instance, "stopping")
+        if instance in self.waiting:
+            self.waiting.remove(instance)
+            self.end(instance, Ending("stopped"))
+        elif self.computer is not None:
+            self.computer.stop(instance.name)
+
+    def next_moment(self) -> float | None:
+        """When the computer has something to do again."""
+        if self.waiting:
+            return time.monotonic()
+        return None if self.computer is None else self.computer.ready_at()
+
+    def work(self) -> None:
+        """Start those that wait, and give the computer a moment."""
+        if self.waiting:
+            self.begin()
+        if self.computer is None:
+            return
+        for name, ending in self.computer.step():
+            instance = self.instances[name]
+            self.end(instance, ending)
+            if instance.wants_restart and self.may_restart and ending.reason == "reset":
+                self.start(instance)
+        if not self.active():
+            self.switch_off()
+
+    def begin(self) -> None:
+        """Start all that wait; one that cannot start is its own loss alone."""
+        started, self.waiting = self.waiting, []
+
+        def say(text: str) -> None:
+            for one in started:
+                self.say(one, text)
+
+        if self.computer is None:
+            assert self.world.build is not None, "this keeper is for software computers"
+            partitions = tuple(one.partition for one in started)
+            try:
+                self.computer = self.world.build(
+                    started[0].machine, partitions, self.world.directory, say
+                )
+            except Problem as problem:
+                for one in started:
+                    self.end(one, Ending("failed", str(problem)))
+                return
+        for one in started:
+            self.begin_one(self.computer, one)
+        self.watch(self.computer)
+
+    def begin_one(self, computer: Computer, instance: Instance) -> None:
+        try:
+            self.world.directory.make_instance(instance.name)
+            computer.add(instance.partition, self.reporter(instance))
+        except (Problem, OSError) as problem:
+            self.end(instance, Ending("failed", str(problem)))
+            return
+        instance.move(RUNNING, time.monotonic())
+        self.announce(instance, {"event": "state", "state": RUNNING})
+
+    def reporter(self, instance: Instance) -> Report:
+        def report(event: str, fields: Mapping[str, object]) -> None:
+            self.announce(instance, {"event": event, **fields})
+
+        return report
+
+    def end(self, instance: Instance, ending: Ending) -> None:
+        """An instance is no more."""
+        instance.ending = ending
+        with suppress(OSError):
+            self.world.directory.remove_instance(instance.name)
+        self.settle(instance)
+
+    def watch(self, computer: Computer) -> None:
+        """Wake up when somebody asks an instance something, or types at its console."""
+        for number in computer.files():
+            if number not in self.watched:
+                self.selector.register(number, selectors.EVENT_READ, lambda mask: None)
+                self.watched.append(number)
+
+    def switch_off(self) -> None:
+        """Nothing runs on the computer: the next start gets a fresh one."""
+        if self.computer is not None:
+            for number in self.watched:
+                self.selector.unregister(number)
+            self.watched.clear()
+            self.computer.close()
+            self.computer = None
