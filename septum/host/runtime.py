@@ -29,7 +29,7 @@ DEFAULT_ROOT = "/run/septum"
 DEFAULT_LOGS = "/var/log/septum"
 LONGEST_SOCKET_PATH = 107  # bytes, struct sockaddr_un less its final zero: unix(7)
 OWNER_ONLY = 0o700
-RESERVED = ("claims", "control", "lock", "log", "supervisor")  # names of our own beside the instances'
+RESERVED = ("claims", "control", "lock", "log", "supervisor")  # our own, beside the instances
 
 
 class RunDirectory:

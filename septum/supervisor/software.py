@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from septum.errors import Problem
-from septum.messages import Message
 from septum.state import RUNNING, STARTING, STOPPING, Ending
 from septum.supervisor.instances import Instance
 from septum.supervisor.keeper import Announce, Keeper
@@ -75,8 +74,7 @@ class SoftwareKeeper(Keeper):
         started, self.waiting = self.waiting, []
 
         def say(text: str) -> None:
-            for one in started:
-                self.say(one, text)
+            self.say(started[0], text)
 
         if self.computer is None:
             assert self.world.build is not None, "this keeper is for software computers"

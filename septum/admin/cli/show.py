@@ -38,6 +38,7 @@ def run(options: Namespace) -> int:
             problems.append(problem)
             continue
         rows += [{"instance": name, **row} for row in answer["rows"]]
+    rows = merged(rows)
     if options.json:
         import json
 
@@ -47,6 +48,15 @@ def run(options: Namespace) -> int:
     for unanswered in problems:
         print(f"septum: {unanswered}", file=sys.stderr)
     return 1 if problems else 0
+
+
+def merged(rows: list[Message]) -> list[Message]:
+    """Rows of one table that several instances have a part of: by its numbers, each once."""
+    key = "interrupt request"
+    if not all(key in row for row in rows):
+        return rows
+    by_number = {row[key]: row for row in rows}
+    return [by_number[number] for number in sorted(by_number)]
 
 
 def listing(rows: list[Message]) -> str:

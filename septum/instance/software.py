@@ -1,0 +1,255 @@
+"""How do the instances of a software computer live in one process, with whoever asks about them?
+
+The computer gets a moment at a time (step); between moments, questions are answered and what
+instances wrote to their consoles is passed on. Where all instances wait, so does this process:
+the computer's time then goes as fast as the clock on the wall, and no faster.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+from septum.engine.alpha import show
+from septum.engine.alpha.computer import Computer, assign
+from septum.engine.alpha.description import load
+from septum.engine.alpha.instance import Instance
+from septum.engine.alpha.kernel import read_kernel
+from septum.engine.alpha.loading import Image
+from septum.engine.alpha.processor import prepare
+from septum.engine.alpha.vmm import Monitor
+from septum.errors import GuestProblem, Problem
+from septum.host.runtime import RunDirectory
+from septum.instance.console import Console
+from septum.instance.link import Answer, Link
+from septum.interrupts.table import VMM
+from septum.machine.model import Machine
+from septum.messages import Message
+from septum.partitions.model import Partition
+from septum.state import Ending
+from septum.units import PciAddress
+
+STEP_SECONDS = 0.005  # of machine time: how long a question may wait, about
+REGISTERS_A_LINE = 4
+Report = Callable[[str, Mapping[str, object]], None]
+
+
+class Member:
+    """One instance, its console and its sockets."""
+
+    def __init__(self, name: str, directory: RunDirectory) -> None:
+        self.name = name
+        nobody = threading.Lock()  # one thread does it all
+        self.console = Console(directory.log_of(name), lambda level: None, nobody)
+        self.link = Link(self.console, nobody, name)
+        self.link.listen(directory.control_of(name), directory.console_of(name))
+
+    def heard(self, data: bytes) -> None:
+        """What the instance wrote to its console."""
+        for value in data:
+            self.console.output(value)
+
+    def turn(self) -> None:
+        """Pass on what it wrote, and answer who asks."""
+        self.console.pass_on()
+        self.link.turn(0)
+
+    def close(self) -> None:
+        self.link.close()
+        self.console.close()
+
+
+class Keyboard:
+    """The instance's serial port as a console sees it: it holds back what it has no room for."""
+
+    room = 1 << 12  # bytes
+
+    def __init__(self, receive: Callable[[bytes], None]) -> None:
+        self.receive = receive
+
+
+class SoftwareComputer:
+    """A software Alpha computer and the instances that may be started on it.
+
+    `partitions` are all of them; one whose kernel cannot be loaded is refused by add() alone.
+    MachineProblem or TableProblem when there is no such computer.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        partitions: tuple[Partition, ...],
+        directory: RunDirectory,
+        say: Callable[[str], None],
+    ) -> None:
+        self.directory = directory
+        self.refused: dict[str, Problem] = {}
+        self.members: dict[str, Member] = {}
+        images: dict[str, Image] = {}
+        for partition in partitions:
+            try:
+                images[partition.name] = image_of(partition)
+            except Problem as problem:
+                self.refused[partition.name] = problem
+        description = load(machine.source)
+        self.computer = Computer(description)
+        assign(self.computer)
+        whole = [one for one in partitions if one.name in images]
+        prepare(say)
+        self.monitor = Monitor(self.computer, whole, images, machine=machine)
+        self.frequency = description.frequency
+        self.behind = time.monotonic()  # the wall's clock when the computer's stood at 0
+        self.waited = False  # in the last moment, at least one processor had nothing to do
+
+    def add(self, partition: Partition, report: Report) -> None:
+        """Switch an instance on. Problem when its kernel is none, or it came too late."""
+        name = partition.name
+        if name in self.refused:
+            raise self.refused[name]
+        if name not in self.monitor.instances:
+            raise GuestProblem(
+                f"{name} cannot join",
+                because="the computer was divided when its first instances started",
+                remedy="septum down, then septum up with all of them",
+            )
+        instance = self.monitor.instances[name]
+        member = Member(name, self.directory)
+        member.console.port = Keyboard(instance.type)  # type: ignore[assignment]
+        member.link.answers = answers(self.monitor, instance)
+        instance.output = member.heard
+        try:
+            self.monitor.start(name)
+        except Problem:
+            member.close()
+            raise
+        self.members[name] = member
+
+    def step(self) -> list[tuple[str, Ending]]:
+        """Let the computer run for a moment; who ended in it, and how."""
+        idle = self.idle
+        self.monitor.step(int(STEP_SECONDS * self.frequency))
+        self.waited = self.idle > idle
+        if not self.waited:
+            # Busy, it may be slower than its clock says: that is not caught up afterwards
+            self.behind = max(self.behind, time.monotonic() - self.seconds)
+        ended = []
+        for name, member in list(self.members.items()):
+            member.turn()
+            instance = self.monitor.instances[name]
+            if instance.ended is not None:
+                ended.append((name, ending_of(instance)))
+                self.members.pop(name).close()
+        return ended
+
+    @property
+    def seconds(self) -> float:
+        """Of machine time, since it was switched on."""
+        return self.monitor.now / self.frequency
+
+    @property
+    def idle(self) -> int:
+        return sum(seat.idle for seat in self.monitor.seats)
+
+    def ready_at(self) -> float:
+        """At once while somebody computes; else when the wall's clock has caught up."""
+        return self.behind + self.seconds if self.waited else 0.0
+
+    def files(self) -> list[int]:
+        return [member.link.fileno() for member in self.members.values()]
+
+    def stop(self, name: str) -> None:
+        self.monitor.stop(name)
+
+    def close(self) -> None:
+        for member in self.members.values():
+            member.close()
+        self.members.clear()
+
+
+def image_of(partition: Partition) -> Image:
+    """What an instance starts from. GuestProblem when it cannot."""
+    kernel = read_kernel(partition.kernel)
+    initrd = b""
+    if partition.initrd:
+        try:
+            with open(partition.initrd, "rb") as file:
+                initrd = file.read()
+        except OSError as error:
+            raise GuestProblem(
+                f"cannot read the initrd {partition.initrd}",
+                because=error.strerror or str(error),
+                remedy="name a file that this user can read",
+            ) from error
+    kernel.require_room(partition.memory.total, len(initrd))
+    return Image(kernel, initrd, partition.command_line)
+
+
+def ending_of(instance: Instance) -> Ending:
+    """How an instance ended; unless it was on purpose, with its registers and last trap."""
+    why = instance.ended or ""
+    if why in ("powered off", "stopped"):
+        return Ending(why)
+    if why == "asked to be restarted":
+        return Ending("reset")
+    words = show.last_words(instance)
+    registers = words.pop("registers")
+    assert isinstance(registers, list)
+    lines = [f"  {key.replace('_', ' ')} {value}" for key, value in words.items()]
+    for first in range(0, len(registers), REGISTERS_A_LINE):
+        part = registers[first : first + REGISTERS_A_LINE]
+        lines.append("  " + " ".join(f"r{first + at} {value}" for at, value in enumerate(part)))
+    return Ending("failed", "\n".join([why, *lines]))
+
+
+def answers(monitor: Monitor, instance: Instance) -> dict[str, Answer]:
+    """One function a question; each returns what is sent back."""
+
+    def rows_of(make: Callable[[Instance], show.Rows]) -> Answer:
+        return lambda message: {"rows": make(instance)}
+
+    def stop(message: Message) -> Mapping[str, object]:
+        monitor.stop(instance.name)
+        return {"rows": []}
+
+    def revoke(message: Message) -> Mapping[str, object]:
+        try:
+            address = PciAddress.parse(str(message.get("function", "")))
+        except ValueError as error:
+            raise Problem("cannot revoke", because=str(error)) from error
+        return {"rows": revoked(instance, address, message.get("bar"))}
+
+    return {
+        "stop": stop,
+        "revoke": revoke,
+        "devices": rows_of(show.devices),
+        "memory": rows_of(show.memory),
+        "interrupts": lambda message: {"rows": interrupt_rows(monitor, instance.name)},
+        "probes": rows_of(show.probes),
+        "translations": rows_of(show.translations),
+        "exits": rows_of(show.exits),
+    }
+
+
+def interrupt_rows(monitor: Monitor, name: str) -> show.Rows:
+    """Of the computer's one interrupt table, what one instance handles, and the VMM for all."""
+    return [
+        {**row, "instance": "all"} if row["handled_by"] == VMM else row
+        for row in show.interrupts(monitor)
+        if row["handled_by"] in (VMM, name)
+    ]
+
+
+def revoked(instance: Instance, address: PciAddress, bar: object) -> show.Rows:
+    """Take back what leads to a function's registers; the leases that were held."""
+    if address not in instance.partition.functions:
+        raise Problem(
+            f"cannot revoke translations of {address}",
+            because="this instance does not own it",
+            remedy="septum show devices",
+        )
+    taken = instance.revoke_bar(address, None if bar is None else int(str(bar)))
+    return [
+        {"guest": str(lease.instance), "to": lease.what, "offset": f"machine {lease.machine:#x}"}
+        for lease in taken
+    ]
