@@ -407,3 +407,18 @@ SINGLE_EXPONENT_MASK = 0xFF
 SINGLE_FRACTION_MASK = 0x7F_FFFF
 SINGLE_SIGN = 0x8000_0000
 SINGLE_REBIAS = 896  # what the exponent grows by
+
+# CALL_PAL functions that need nobody but the processor. AH II-B 2; all of them: layouts/palcode.py
+CFLUSH = 0x01
+DRAINA = 0x02
+WRVAL = 0x31
+RDVAL = 0x32
+SWPIPL = 0x35
+RDPS = 0x36
+WRUSP = 0x38
+RDUSP = 0x3A
+WHAMI = 0x3C
+FIRST_UNPRIVILEGED = 0x80
+IMB = 0x86
+RDUNIQUE = 0x9E
+WRUNIQUE = 0x9F

@@ -12,6 +12,7 @@ from septum.engine.alpha.bytewise import count_group
 from septum.engine.alpha.compiled import entered, inlined
 from septum.engine.alpha.floating import floating_is_taken, floating_operation
 from septum.engine.alpha.integer import operate
+from septum.engine.alpha.palcalls import call
 from septum.engine.alpha.wrapping import minus, plus
 from septum.layouts import alpha as a
 
@@ -63,7 +64,7 @@ def run(
             stop = memory_format(opcode, instruction, registers, state, entries, memory)
         if stop != 0:
             state[s.INSTRUCTION] = instruction
-            if stop == s.CALL_PAL or stop == s.ARITHMETIC:
+            if stop == s.CALL_PAL or stop == s.ARITHMETIC or stop == s.INTERRUPT:
                 pc = following
             break
         pc = following
@@ -178,7 +179,7 @@ def memory_format(
         return load(opcode, register, address, registers, state, entries, memory)
     if opcode == a.CALL_PAL:
         state[s.PAL_FUNCTION] = instruction & a.PAL_FUNCTION_MASK
-        return s.CALL_PAL
+        return call(instruction & a.PAL_FUNCTION_MASK, registers, state)
     if opcode == a.FPTI:
         return count_operation(instruction, registers)
     return s.ILLEGAL_INSTRUCTION

@@ -19,6 +19,7 @@ FLOATING_DISABLED = 6
 ARITHMETIC = 7
 BUS = 8
 FETCH_OUTSIDE = 9
+INTERRUPT = 10
 
 
 class Exit(enum.IntEnum):
@@ -37,6 +38,7 @@ class Exit(enum.IntEnum):
     ARITHMETIC = ARITHMETIC  # the instruction after; `exception_summary`, `register_mask`
     BUS = BUS  # the instruction; complete_load() or complete_store() goes on
     FETCH_OUTSIDE = FETCH_OUTSIDE  # the instruction: not in RAM. A machine check on silicon
+    INTERRUPT = INTERRUPT  # the instruction after the call that let in what was pending
 
 
 # Places in Context.state.
@@ -59,7 +61,16 @@ INSTRUCTION = 15
 PAL_FUNCTION = 16
 EXCEPTION_SUMMARY = 17
 REGISTER_MASK = 18
-STATE_SIZE = 19
+# Of PALcode, for the calls that `septum.engine.alpha.palcalls` does inside.
+CALLS_INSIDE = 19  # 0: every CALL_PAL leaves
+INTERRUPT_LEVEL = 20  # IPL
+PENDING_LEVEL = 21  # of what waits; 0 nothing. Above IPL it is to be let in
+UNIQUE = 22
+SYSTEM_VALUE = 23
+USER_STACK = 24  # USP, while in kernel mode
+CALL_COUNTS = 25  # and those after it: calls done inside, by function
+CALLS = 192
+STATE_SIZE = CALL_COUNTS + CALLS
 
 # Places in Processor.counters: of the processor, whoever runs on it.
 INSTRUCTIONS = 0

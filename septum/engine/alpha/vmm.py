@@ -234,7 +234,7 @@ class Monitor:
         clock, computer = instance.isa.clock, self.computer
         interrupts = instance.interrupts
         run = self._timed_run if self.measured is not None else core.run
-        context, memory = pal.context, computer.memory
+        context, memory, st = pal.context, computer.memory, pal.st
         arguments = (
             context.registers,
             context.floating,
@@ -252,7 +252,7 @@ class Monitor:
             if now >= due:
                 self.settle(seat)
                 due = end
-            if pal.pending > pal.ipl:
+            if st[s.PENDING_LEVEL] > st[s.INTERRUPT_LEVEL]:
                 interrupts.deliver(now)
             if now >= end or pal.waiting or seat.preempt:
                 return
@@ -323,6 +323,7 @@ class Monitor:
             s.ARITHMETIC: entries.arithmetic,
             s.BUS: self._bus,
             s.FETCH_OUTSIDE: _fetch_outside,
+            s.INTERRUPT: _nothing,
         }
         return [answers.get(number, _nothing) for number in range(max(answers) + 1)]
 
@@ -365,7 +366,7 @@ class Monitor:
 
 
 def _nothing(pal: Palcode) -> None:
-    """As many instructions as were allowed."""
+    """As many instructions as were allowed, or the IPL fell: what waits is delivered next."""
 
 
 def _fetch_outside(pal: Palcode) -> None:

@@ -1,7 +1,7 @@
 """What does each CALL_PAL do? The OSF/1 PALcode calls, each a function of one instance's state.
 
 ARM II-B, 2. Privileged ones are illegal instructions in user mode; those that are not there are
-illegal in both.
+illegal in both. The most frequent ones never come here: engine/alpha/palcalls.py.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def call(pal: Palcode) -> None:
     if handler is None or (function < palcode.UNPRIVILEGED and st[s.MODE]):
         pal.counters["call refused"] += 1
         pal.last_trap = f"CALL_PAL {function:#x}: illegal in this mode"
-        if handler is not None:
+        if st[s.MODE] and function <= palcode.LAST_PRIVILEGED:
             pal.reject("privileged call", f"{palcode.NAMES.get(function, function)} in user mode")
         instruction_fault(pal, InstructionFault.ILLEGAL, st[s.PC])
         return
@@ -38,10 +38,6 @@ def call(pal: Palcode) -> None:
 def _halt(pal: Palcode) -> None:
     """The OS has ended, or wants to begin anew: its per-processor slot says which."""
     raise Halted
-
-
-def _nothing(pal: Palcode) -> None:
-    """Memory is in order here, and nothing is cached that could be stale."""
 
 
 def _cserve(pal: Palcode) -> None:
@@ -98,8 +94,8 @@ def _swpctx(pal: Palcode) -> None:
     except OutsideMemory as error:
         raise pal.stop("its process block is not in its memory", f"{old:#x}: {error}") from None
     q[place] = r[_SP]
-    q[place + 1] = pal.user_stack
-    q[place + palcode.PCB_UNIQUE // palcode.QUAD] = pal.unique
+    q[place + 1] = st[s.USER_STACK]
+    q[place + palcode.PCB_UNIQUE // palcode.QUAD] = st[s.UNIQUE]
     load_process(pal, r[_A0])
     r[_V0] = old
     st[s.LOCK_FLAG] = 0
@@ -117,21 +113,13 @@ def load_process(pal: Palcode, address: int) -> None:
     stack, user, table, cycles, unique, flags = pal.q[place : place + 6]
     pal.process = block
     pal.r[_SP] = stack
-    pal.user_stack, pal.unique = user, unique
+    pal.st[s.USER_STACK], pal.st[s.UNIQUE] = user, unique
     pal.page_table = table & a.PTE_FRAME_MASK
     pal.st[s.FLOATING_ENABLED] = flags & palcode.PCB_FLOATING
     asn = cycles >> 32 & a.ASN_HIGHEST
     if asn != pal.st[s.ASN]:
         pal.st[s.ASN] = asn
         pal.context.buffer.set_asn(asn)
-
-
-def _wrval(pal: Palcode) -> None:
-    pal.system_value = pal.r[_A0]
-
-
-def _rdval(pal: Palcode) -> None:
-    pal.r[_V0] = pal.system_value
 
 
 def _tbi(pal: Palcode) -> None:
@@ -153,35 +141,12 @@ def _wrent(pal: Palcode) -> None:
         pal.entries[number] = pal.r[_A0] & ~3
 
 
-def _swpipl(pal: Palcode) -> None:
-    r = pal.r
-    old = pal.ipl
-    pal.ipl = r[_A0] & palcode.IPL_MASK
-    r[_V0] = old
-
-
-def _rdps(pal: Palcode) -> None:
-    pal.r[_V0] = pal.status
-
-
 def _wrkgp(pal: Palcode) -> None:
     pal.global_pointer = pal.r[_A0]
 
 
-def _wrusp(pal: Palcode) -> None:
-    pal.user_stack = pal.r[_A0]
-
-
-def _rdusp(pal: Palcode) -> None:
-    pal.r[_V0] = pal.user_stack
-
-
 def _wrperfmon(pal: Palcode) -> None:
     """The cycle counter is the VMM's: performance monitoring is refused. ARM II-B, 2.2.20."""
-    pal.r[_V0] = 0
-
-
-def _whami(pal: Palcode) -> None:
     pal.r[_V0] = 0
 
 
@@ -195,7 +160,7 @@ def _retsys(pal: Palcode) -> None:
 def _wtint(pal: Palcode) -> None:
     """Nothing to do until an interrupt: the rest of the slice is another's. v0: ticks skipped."""
     pal.r[_V0] = 0
-    pal.waiting = not pal.pending
+    pal.waiting = not pal.st[s.PENDING_LEVEL]
 
 
 def _bpt(pal: Palcode) -> None:
@@ -218,18 +183,8 @@ def _callsys(pal: Palcode) -> None:
     enter(pal, Entry.SYSTEM_CALL, pal.st[s.PC], r[_A0], r[_A1], r[_A1 + 1])
 
 
-def _rduniq(pal: Palcode) -> None:
-    pal.r[_V0] = pal.unique
-
-
-def _wruniq(pal: Palcode) -> None:
-    pal.unique = pal.r[_A0]
-
-
 _CALLS: dict[int, Callable[[Palcode], None]] = {
     Call.HALT: _halt,
-    Call.CFLUSH: _nothing,
-    Call.DRAINA: _nothing,
     Call.CSERVE: _cserve,
     Call.SWPPAL: _swppal,
     Call.WRIPIR: _wripir,
@@ -240,26 +195,16 @@ _CALLS: dict[int, Callable[[Palcode], None]] = {
     Call.WRFEN: _wrfen,
     Call.WRVPTPTR: _wrvptptr,
     Call.SWPCTX: _swpctx,
-    Call.WRVAL: _wrval,
-    Call.RDVAL: _rdval,
     Call.TBI: _tbi,
     Call.WRENT: _wrent,
-    Call.SWPIPL: _swpipl,
-    Call.RDPS: _rdps,
     Call.WRKGP: _wrkgp,
-    Call.WRUSP: _wrusp,
     Call.WRPERFMON: _wrperfmon,
-    Call.RDUSP: _rdusp,
-    Call.WHAMI: _whami,
     Call.RETSYS: _retsys,
     Call.WTINT: _wtint,
     Call.RTI: rti,
     Call.BPT: _bpt,
     Call.BUGCHK: _bugchk,
     Call.CALLSYS: _callsys,
-    Call.IMB: _nothing,
-    Call.RDUNIQUE: _rduniq,
-    Call.WRUNIQUE: _wruniq,
     Call.GENTRAP: _gentrap,
     Call.CLRFEN: _clrfen,
 }

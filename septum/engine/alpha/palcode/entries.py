@@ -28,10 +28,10 @@ def enter(pal: Palcode, entry: int, pc: int, a0: int, a1: int, a2: int) -> None:
             f"it has no handler {name}", f"needed for {name}({a0:#x}, {a1:#x}, {a2:#x}), pc {pc:#x}"
         )
     r, st = pal.r, pal.st
-    status = pal.ipl
+    status = st[s.INTERRUPT_LEVEL]
     if st[s.MODE]:
         status |= palcode.PS_USER
-        pal.user_stack = r[_SP]
+        st[s.USER_STACK] = r[_SP]
         stack = pal.kernel_stack
         st[s.MODE] = s.KERNEL
     else:
@@ -63,7 +63,7 @@ def frame_at(pal: Palcode, stack: int) -> int:
 def interrupt(pal: Palcode, level: int, kind: int, vector: int, a2: int = 0) -> None:
     """Enter entInt at an IPL."""
     enter(pal, Entry.INTERRUPT, pal.st[s.PC], kind, vector, a2)
-    pal.ipl = level
+    pal.st[s.INTERRUPT_LEVEL] = level
 
 
 def memory_fault(pal: Palcode, address: int, code: int, cause: int) -> None:
@@ -114,13 +114,13 @@ def rti(pal: Palcode) -> None:
     place = frame_at(pal, stack)
     status, pc, r[_GP], r[_A0], r[_A1], r[_A2] = q[place : place + _QUADS]
     st[s.PC] = pc & ~3
-    st[s.LOCK_FLAG] = 0
+    st[s.LOCK_FLAG] = st[s.INTERRUPT_FLAG] = 0
     stack = signed(stack + Frame.SIZE)
     if status & palcode.PS_USER:
         pal.kernel_stack = stack
-        r[_SP] = pal.user_stack
+        r[_SP] = st[s.USER_STACK]
         st[s.MODE] = s.USER
-        pal.ipl = palcode.IPL_NONE
+        st[s.INTERRUPT_LEVEL] = palcode.IPL_NONE
     else:
         r[_SP] = stack
-        pal.ipl = status & palcode.IPL_MASK
+        st[s.INTERRUPT_LEVEL] = status & palcode.IPL_MASK

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from septum.engine.alpha import state as s
 from septum.engine.alpha.palcode.entries import interrupt
 from septum.engine.alpha.palcode.registers import Palcode
 from septum.engine.alpha.view.chipset import Requests
@@ -94,12 +95,13 @@ class Interrupts:
         """The highest level at which something waits, for the look at each lowering of IPL."""
         pal = self.pal
         if pal.ticks:
-            pal.pending = _CLOCK
+            level = _CLOCK
         elif self.requests.raw & self.requests.mask:
-            pal.pending = _DEVICE
+            level = _DEVICE
         else:
-            pal.pending = 0
-        if pal.pending:
+            level = 0
+        pal.st[s.PENDING_LEVEL] = level
+        if level:
             pal.waiting = False
 
     def deliver(self, now: int) -> None:

@@ -76,17 +76,14 @@ class Palcode:
 
     def reset(self) -> None:
         """As when a processor is switched on: kernel mode, no interrupts, nothing known."""
-        self.ipl = palcode.IPL_MACHINE_CHECK
-        self.pending = 0  # one more than the highest level at which something waits
+        self.st[s.CALLS_INSIDE] = 1
+        self.st[s.INTERRUPT_LEVEL] = palcode.IPL_MACHINE_CHECK
         self.entries: list[int | None] = [None] * len(palcode.ENTRY_NAMES)
         self.global_pointer = 0
         self.kernel_stack = 0  # while in user mode
-        self.user_stack = 0  # while in kernel mode
         self.process = 0  # PCBB, physical
         self.page_table = 0  # PTBR, a page frame number
         self.vptb = 0
-        self.unique = 0
-        self.system_value = 0
         self.mces = 0
         self.ticks = 0  # owed, delivered one by one
         self.waiting = False  # said wtint
@@ -172,7 +169,7 @@ class Palcode:
     @property
     def status(self) -> int:
         """PS."""
-        return self.ipl | (palcode.PS_USER if self.st[s.MODE] else 0)
+        return self.st[s.INTERRUPT_LEVEL] | (palcode.PS_USER if self.st[s.MODE] else 0)
 
 
 def _drop(data: bytes) -> None:
