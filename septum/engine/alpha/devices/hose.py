@@ -39,6 +39,10 @@ class Hose:
         if wire is not None:
             function.wire = wire
 
+    def function(self, device: int, function: int = 0) -> PciFunction | None:
+        """What stands at a device and function number, or None."""
+        return self.functions.get(device * pci.FUNCTIONS_PER_DEVICE + function)
+
     def add_ports(self, first: int, ports: list[Port]) -> None:
         """Ports of an ISA device, beginning at `first`."""
         self._ports.update(enumerate(ports, first))
