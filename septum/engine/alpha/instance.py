@@ -78,8 +78,8 @@ class Instance:
         self.starts += 1
         self.ended = None
         self._make()
-        start, end = self.memory.start, self.memory.end
-        self.processor.memory[start:end] = 0
+        if self.starts > 1:  # at power-on it is empty
+            self.processor.memory[self.memory.start : self.memory.end] = 0
         table = edited(self.world.table, self._exposed())
         self.memory_runs = memory_runs(table)
         load(self.pal, self.image, table)
@@ -352,18 +352,14 @@ class Instance:
         for lease in taken:
             first = lease.instance.start >> a.PAGE_SHIFT
             for page in range(first, lease.instance.end >> a.PAGE_SHIFT):
-                machine = self.pal.leases.revoke(page)
-                if machine is not None:
-                    self.pal.context.buffer.flush_physical(machine, 1)
+                self.pal.take_back(page)
         return taken
 
     def revoke(self, page: int) -> bool:
         """Take back the lease of a page of it, for the processor and for devices [0027]."""
         pal = self.pal
         pal.physical.hold_back(page << a.PAGE_SHIFT)
-        machine = pal.leases.revoke(page)
-        if machine is not None:
-            pal.context.buffer.flush_physical(machine, 1)
+        machine = pal.take_back(page)
         for bridge in self.bridges.values():
             bridge.revoke(page)
         return machine is not None

@@ -91,7 +91,7 @@ WRITE = 1
 EXECUTE = 2
 KINDS = 3
 TABLES = 2 * KINDS
-TABLE_SHIFT = 10
+TABLE_SHIFT = 12
 TABLE_ENTRIES = 1 << TABLE_SHIFT
 # The tag of an entry is the page's virtual address, with the ASN in bits 10:3. Bits 2:0 are zero
 # in it, and kept of an address that must be aligned: an unaligned one matches nothing.

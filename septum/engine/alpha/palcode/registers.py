@@ -103,6 +103,13 @@ class Palcode:
         self.counters["verdict " + type(verdict).__name__.lower()] += 1
         return verdict, machine
 
+    def take_back(self, page: int) -> int | None:
+        """Revoke the lease of a page, and its entries: the machine's page, if it was held."""
+        machine = self.leases.revoke(page)
+        if machine is not None:
+            self.context.buffer.flush_physical(machine, 1)
+        return machine
+
     def memory_page(self, page: int) -> int:
         """The machine's page behind a page of the instance's memory; OutsideMemory if none is."""
         if not 0 <= page < self.ram_pages:
