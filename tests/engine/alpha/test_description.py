@@ -111,3 +111,9 @@ def test_what_is_no_machine_file(tmp_path: Path) -> None:
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\0")
     with pytest.raises(MachineProblem, match="cannot be read"):
         load(str(tmp_path / "binary.toml"))
+
+
+def test_the_others_that_come_with_it() -> None:
+    assert load("two-processors").processors == 2
+    (hose,) = load("one-hose").hoses
+    assert hose.requester_windows and len(hose.functions) == 5
