@@ -225,6 +225,7 @@ class PchipError(Register, offset=0x3C0, width=64):
     retry_timeout = Field(9)
     address = Field(50, 16)
     command = Field(55, 52)
+    syndrome = Field(63, 56)  # of ECC errors; with requester windows: the refused requester's slot
 
 
 PCHIP_ERRORS = 0xFFF

@@ -186,14 +186,15 @@ class Pchip:
         elif register == tsunami.REQUESTER_SWITCH:
             self._switched.pop(slot, None)
 
-    def record(self, field: str, address: int, command: int) -> None:
+    def record(self, field: str, address: int, command: int, slot: int = 0) -> None:
         """An error: the first keeps its address until cleared, later ones say that they were."""
         bit = tsunami.PchipError.mask(field)
         if self._errors & tsunami.PCHIP_ERRORS:
             self._errors |= bit | tsunami.PchipError.mask("lost")
         else:
             shown = address % tsunami.MEMORY_SIZE_LIMIT
-            self._errors = int(tsunami.PchipError(bit).but(address=shown, command=command))
+            error = tsunami.PchipError(bit).but(address=shown, command=command)
+            self._errors = int(error.but(syndrome=slot) if self._has_own else error)
         self._signal()
 
     def _signal(self) -> None:
@@ -258,7 +259,7 @@ class Pchip:
         self.refused.append(Refusal(self._cycles(), slot, address, is_write, reason))
         command = tsunami.COMMAND_WRITE if is_write else tsunami.COMMAND_READ
         field = "scatter_gather" if reason == NOT_VALID else "no_device"
-        self.record(field, address, command)
+        self.record(field, address, command, slot)
         if reason == NO_MEMORY:
             self._missing()
 

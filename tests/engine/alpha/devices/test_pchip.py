@@ -201,6 +201,13 @@ def test_a_requester_has_windows_of_its_own_if_the_machine_has_them() -> None:
     assert desk.read(0) == b"\x00"
 
 
+def test_whose_access_was_refused_is_told_where_requesters_are_told_apart() -> None:
+    for has_windows in (False, True):
+        desk = Desk(requester_windows=has_windows)
+        desk.read(0, slot=OTHER)
+        assert desk.pchip.read(ERROR) >> 56 == (OTHER if has_windows else 0)
+
+
 def test_a_machine_without_them_has_no_such_registers() -> None:
     desk = Desk()
     desk.window(0, ENABLE, 0, 0)
