@@ -197,7 +197,8 @@ def computed(
     elif is_nan(first) or is_nan(second):
         if code == a.CVTTQ:
             return int64(0), int64(a.SUMMARY_INVALID)
-        return not_a_number(first, second)
+        result, flags = not_a_number(first, second)
+        return (result & a.SINGLE_IN_REGISTER if code == a.CVTTS else result), flags
     else:
         source = S if is_single(function, code) else T
         one, other = unpacked(first, source), unpacked(second, source)
@@ -339,8 +340,6 @@ def any_format(instruction: int, floating: NDArray[np.int64], state: NDArray[np.
         floating[place] = from_longword(second)
     elif function == a.CVTQL or function == a.CVTQL_V or function == a.CVTQL_SV:
         result, flags = to_longword(second)
-        if function == a.CVTQL:
-            flags = int64(0)
         return ended(instruction, function, result, flags, floating, state)
     else:
         return s.ILLEGAL_INSTRUCTION
