@@ -13,7 +13,10 @@ Row = Mapping[str, Any]
 
 COLUMNS = 100
 LABEL = 14
-KINDS = {ETHERNET: "Ethernet", SCSI: "SCSI", "0600": "host bridge", "0604": "PCI bridge"}
+KINDS = {
+    **{ETHERNET: "Ethernet", SCSI: "SCSI"},
+    **{"0600": "host bridge", "0601": "ISA bridge", "0604": "PCI bridge"},
+}
 MOST_REASONS = 6
 
 
@@ -22,17 +25,17 @@ def told(found: Row, promised: Mapping[str, Promise]) -> str:
     names = list(promised)
     lines = [
         "",
-        _rule(),
-        _centred(f"{_count(len(names))} operating systems, one computer"),
-        _rule(),
+        rule(),
+        centred(f"{counted(len(names))} operating systems, one computer"),
+        rule(),
     ]
-    lines += _side_by_side("", [[name.upper()] for name in names])
+    lines += side_by_side("", [[name.upper()] for name in names])
     for label, cells in _rows(found, promised):
-        lines += _side_by_side(label, cells)
-    lines += ["", f"interrupt table {_dashes(COLUMNS - 16)}", *_interrupts(found)]
-    lines += ["", f"given back {_dashes(COLUMNS - 11)}", *_given_back(found["given_back"])]
-    lines += ["", f"seconds {_dashes(COLUMNS - 8)}", *_seconds(found["seconds"])]
-    lines += ["", _rule(), *_verdict(found), _rule()]
+        lines += side_by_side(label, cells)
+    lines += ["", f"interrupt table {dashes(COLUMNS - 16)}", *interrupts(found)]
+    lines += ["", f"given back {dashes(COLUMNS - 11)}", *_given_back(found["given_back"])]
+    lines += ["", f"seconds {dashes(COLUMNS - 8)}", *seconds(found["seconds"])]
+    lines += ["", rule(), *verdict(found), rule()]
     return "\n".join(lines)
 
 
@@ -43,7 +46,7 @@ def _rows(found: Row, promised: Mapping[str, Promise]) -> Iterable[tuple[str, li
     yield (
         "processors",
         [
-            [f"{said['processors']}, on the computer's {_joined(said['on_processors'])}"]
+            [f"{said['processors']}, on the computer's {joined(said['on_processors'])}"]
             for said, _ in says
         ],
     )
@@ -54,7 +57,7 @@ def _rows(found: Row, promised: Mapping[str, Promise]) -> Iterable[tuple[str, li
             for said, promise in says
         ],
     )
-    yield "devices", [_devices(said["pci"]) for said, _ in says]
+    yield "devices", [devices(said["pci"]) for said, _ in says]
     yield "cannot find", [_concealed(said["concealed"], promise) for said, promise in says]
     yield "Ethernet", [_ethernet(said["ethernet"]) for said, _ in says]
     yield "SCSI disk", [_scsi(said["scsi"]) for said, _ in says]
@@ -66,7 +69,7 @@ def _system(os: str) -> list[str]:
     return [" ".join(words[:3]), " ".join(words[3:])]
 
 
-def _devices(pci: Sequence[Row]) -> list[str]:
+def devices(pci: Sequence[Row]) -> list[str]:
     return [
         f"{row['address'][5:]} {row['vendor:device']} {KINDS.get(row['class'], row['class'])}"
         for row in pci
@@ -97,18 +100,18 @@ def _scsi(said: Row) -> list[str]:
 def _exits(said: Row) -> list[str]:
     first, during, device = said["until_init"], said["during_io"], said["msix_device"]
     return [
-        f"until init: {sum(first.values()):,} ({_counts(first)})",
-        f"during the I/O: {sum(during.values()):,} ({_counts(during) or 'none'})",
+        f"until init: {sum(first.values()):,} ({counts(first)})",
+        f"during the I/O: {sum(during.values()):,} ({counts(during) or 'none'})",
         f"added by the Ethernet card's I/O: {sum(device.values())}",
     ]
 
 
-def _counts(counts: Mapping[str, int]) -> str:
+def counts(counts: Mapping[str, int]) -> str:
     ordered = sorted(counts.items(), key=lambda item: -item[1])[:MOST_REASONS]
     return ", ".join(f"{what} {count:,}" for what, count in ordered)
 
 
-def _interrupts(found: Row) -> list[str]:
+def interrupts(found: Row) -> list[str]:
     columns = ("instance", "request", "device", "handled_by", "handler", "count", "during I/O")
     rows = [
         [
@@ -140,8 +143,8 @@ def _given_back(found: Row) -> list[str]:
         for address, (_, after) in found["drivers"].items()
     ]
     before, after = found["huge_pages"]
-    claims = _joined(found["claims"]) or "none"
-    faults = _joined(found["faults"]) or "none"
+    claims = joined(found["claims"]) or "none"
+    faults = joined(found["faults"]) or "none"
     return [
         f"functions     {', '.join(drivers)}",
         f"huge pages    {after} reserved, {before} before",
@@ -149,14 +152,14 @@ def _given_back(found: Row) -> list[str]:
     ]
 
 
-def _seconds(seconds: Mapping[str, float]) -> list[str]:
+def seconds(seconds: Mapping[str, float]) -> list[str]:
     parts = [f"{name} {value:.1f}" for name, value in seconds.items()]
     # Wrapped between the parts, not inside them
     wrapped = textwrap.wrap("   ".join(part.replace(" ", "\0") for part in parts), COLUMNS)
     return [line.replace("\0", " ") for line in wrapped]
 
 
-def _verdict(found: Row) -> list[str]:
+def verdict(found: Row) -> list[str]:
     if found["sound"]:
         return [
             "Everything is as the table says. Both were at work at the same time for "
@@ -168,7 +171,7 @@ def _verdict(found: Row) -> list[str]:
     return lines
 
 
-def _side_by_side(label: str, cells: Sequence[Sequence[str]]) -> list[str]:
+def side_by_side(label: str, cells: Sequence[Sequence[str]]) -> list[str]:
     """One line of the report: its label, then a column for each instance."""
     width = (COLUMNS - LABEL) // max(len(cells), 1)
     columns = [
@@ -184,22 +187,22 @@ def _side_by_side(label: str, cells: Sequence[Sequence[str]]) -> list[str]:
     return lines
 
 
-def _joined(items: Sequence[object]) -> str:
+def joined(items: Sequence[object]) -> str:
     return ", ".join(str(item) for item in items)
 
 
-def _count(number: int) -> str:
+def counted(number: int) -> str:
     words = {2: "Two", 3: "Three", 4: "Four"}
     return words.get(number, str(number))
 
 
-def _rule() -> str:
+def rule() -> str:
     return "=" * COLUMNS
 
 
-def _dashes(number: int) -> str:
+def dashes(number: int) -> str:
     return "-" * number
 
 
-def _centred(text: str) -> str:
+def centred(text: str) -> str:
     return text.center(COLUMNS).rstrip()

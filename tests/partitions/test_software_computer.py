@@ -131,7 +131,7 @@ def test_memory_beyond_the_computer(changed: Changed) -> None:
 
 
 def test_slices_that_overlap(finding: Only, changed: Changed) -> None:
-    first = 'memory = { base = "64M", at = "64M" }\nprocessors = { share = [0], weight = 200 }'
+    first = 'memory = { base = "64M", at = "64M" }\nprocessors = { share = [0], weight = 150 }'
     old = 'memory = "64M"\nprocessors = { share = [0], weight = 100 }'
     text = EXAMPLE.read_text()
     start = text.index('memory = "64M"\n# Both run')
@@ -175,7 +175,7 @@ def test_all_processors_may_be_owned_where_no_linux_needs_one(changed: Changed) 
     two = CLIPPER._replace(
         processors=tuple(CLIPPER.processors[0]._replace(number=number) for number in range(2))
     )
-    text = EXAMPLE.read_text().replace("share = [0], weight = 200", "own = [0]")
+    text = EXAMPLE.read_text().replace("share = [0], weight = 150", "own = [0]")
     new = text.replace("share = [0], weight = 100", "own = [1]")
     assert changed(EXAMPLE.read_text(), new, two).partitions[0].processors.own
 
