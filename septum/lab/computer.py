@@ -107,11 +107,11 @@ def computer_of(content: dict[str, object]) -> Computer:
     return Computer(memory=memory, functions=tuple(functions), **content)  # type: ignore[arg-type]
 
 
-def qemu_command(
+def qemu_arguments(
     computer: Computer, files: dict[str, Path], places: Places, way: Way
 ) -> list[str]:
-    """The QEMU command line of a computer. Disks are never written: each run has its own layer."""
-    words = ["qemu-system-x86_64", "-name", f"septum-lab-{computer.name}"]
+    """QEMU's arguments for a computer. Disks are never written: each run has its own layer."""
+    words = ["-name", f"septum-lab-{computer.name}"]
     words += ["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]
     words += ["-machine", "q35,kernel-irqchip=split", "-m", f"{computer.memory // MiB}M"]
     words += ["-smp", str(computer.processors), *_accelerator(way)]

@@ -20,9 +20,10 @@ from pathlib import Path
 
 from septum.errors import LabLost, Problem
 from septum.lab import images, installed, packages
-from septum.lab.computer import USUAL, Computer, Places, Way, qemu_command, read_computer
+from septum.lab.computer import USUAL, Computer, Places, Way, qemu_arguments, read_computer
 from septum.lab.line import LOST, Background, Completed, Line
 from septum.lab.progress import Progress
+from septum.lab.qemu import lab_qemu
 
 RUNS = Path("build/lab")
 START_SECONDS = 240.0
@@ -60,6 +61,7 @@ class Lab:
         self.more_files = more_files or {}
         self.process_id = 0
         self.port = 0
+        self.qemu = Path()
         self.sockets = Path()
         self.key = Path()
         self.known_hosts = Path()
@@ -87,6 +89,7 @@ class Lab:
         disk = installed.septum_disk(built.host_tree, self.progress)
         self.key, self.known_hosts = built.key, built.known_hosts
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.qemu = lab_qemu(self.progress)
         self.starts += 1
         # A socket's path has to be short (108 bytes), and the run's folder need not be
         self.sockets = Path(tempfile.mkdtemp(prefix="septum-lab-"))
@@ -109,7 +112,7 @@ class Lab:
         errors = self.folder / "qemu.log"
         for _ in range(PORT_TRIES):
             self.port = free_port()
-            words = qemu_command(self.computer, files, self._places(), self.way)
+            words = [str(self.qemu), *qemu_arguments(self.computer, files, self._places(), self.way)]
             (self.folder / "qemu.command").write_text(shlex.join(words) + "\n")
             if not self.outlives_us:
                 # A killed test run must leave no QEMU behind

@@ -1,130 +1,61 @@
-"""Is QEMU told what the computer's file says?"""
+"""Is the one store found in QEMU, and only that one?"""
 
 from __future__ import annotations
 
-from itertools import pairwise
+import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from septum.errors import Problem
-from septum.lab.computer import Places, Way, computer_of, qemu_command, read_computer
+from septum.lab import qemu
+from septum.lab.progress import Progress
+from septum.layouts import machine_code
 
-PLACES = Places(Path("/run/console"), Path("/run/monitor"), Path("/run/pid"), 2222)
-NAMES = ("host.vmlinuz", "host.initrd", "host.ext4", "septum.ext4", "blue.ext4", "blank.img")
-FILES = {name: Path("/images") / name for name in NAMES}
-
-
-def words(**way: Any) -> list[str]:
-    return qemu_command(read_computer(), FILES, PLACES, Way(**way))
+STORE = bytes.fromhex("89b310d7ffff")  # mov %esi,-0x28f0(%rbx)
+MOVE = bytes.fromhex("4889df")  # mov %rbx,%rdi
 
 
-def values(of: str, said: list[str]) -> list[str]:
-    return [value for word, value in pairwise(said) if word == of]
+def call(at: int, target: int) -> bytes:
+    return b"\xe8" + (target - at - 5).to_bytes(4, "little", signed=True)
 
 
-def content(**changes: Any) -> dict[str, Any]:
-    function = {"name": "net", "device": "e1000e", "at": "00:01.0", "ssh": True}
-    whole: dict[str, Any] = {
-        "name": "one",
-        "memory": "1G",
-        "processors": 1,
-        "kernel": "k",
-        "initrd": "i",
-        "command_line": "",
-        "functions": [function],
-    }
-    return whole | changes
-
-
-def test_the_usual_computer_can_be_divided() -> None:
-    said = words()
-    assert "intel-iommu,intremap=on,caching-mode=on" in values("-device", said)
-    assert values("-machine", said) == ["q35,kernel-irqchip=split"]
-    assert values("-m", said) == ["4096M"]
-    assert values("-smp", said) == ["2"]
-    kinds = [device.partition(",")[0] for device in values("-device", said)]
-    assert kinds.count("e1000e") == 3
-    assert kinds.count("pcie-root-port") == 2
-    assert kinds.count("lsi53c895a") == 2
-
-
-def test_every_disk_stays_as_it_was_built() -> None:
-    drives = values("-drive", words())
-    assert len(drives) == 4
-    assert all("snapshot=on" in drive for drive in drives)
-
-
-def test_only_this_machine_reaches_it() -> None:
-    forwards = [net for net in values("-netdev", words()) if "hostfwd" in net]
-    assert len(forwards) == 1
-    assert "hostfwd=tcp:127.0.0.1:2222-:22" in forwards[0]
+def test_the_store_before_the_call_is_found() -> None:
+    code = b"\x90" * 10 + STORE + MOVE
+    code += call(0x1000 + len(code), 0x5000) + b"\xc3"
+    assert machine_code.stores_before_call(code, 0x1000, 0x5000, 80) == [10]
 
 
 @pytest.mark.parametrize(
-    ("way", "expected"),
+    "code",
     [
-        ({}, ["tcg,thread=multi"]),
-        ({"icount": True}, ["tcg,thread=single"]),
-        ({"accelerator": "kvm"}, ["kvm"]),
+        STORE + MOVE + call(9 + 0x1000, 0x5004),  # another function is called
+        STORE + b"\x90" * 80 + call(86 + 0x1000, 0x5000),  # too far before it
+        bytes.fromhex("8bb310d7ffff") + call(6 + 0x1000, 0x5000),  # a load
+        bytes.fromhex("89b310270000") + call(6 + 0x1000, 0x5000),  # above the structure
+        bytes.fromhex("89b310d7ff7f") + call(6 + 0x1000, 0x5000),  # no displacement of ours
+        b"\xe8",
+        b"",
     ],
 )
-def test_the_accelerator_is_the_one_asked_for(way: dict[str, Any], expected: list[str]) -> None:
-    assert values("-accel", words(**way)) == expected
+def test_other_code_is_left_alone(code: bytes) -> None:
+    assert machine_code.stores_before_call(code, 0x1000, 0x5000, 80) == []
 
 
-def test_counting_instructions_lets_no_time_pass_in_sleep() -> None:
-    assert values("-icount", words(icount=True)) == ["shift=0,sleep=off"]
-    assert not values("-icount", words())
+@pytest.mark.parametrize("path", ["/bin/sh", __file__])
+def test_what_is_not_this_qemu_is_run_as_it_is(path: str) -> None:
+    assert qemu.place_of_store(Path(path), Path(path).read_bytes()) is None
 
 
-def test_more_for_the_kernel_is_added() -> None:
-    assert values("-append", words(more_command_line="single"))[0].endswith(" single")
-
-
-def test_an_unknown_accelerator_is_a_problem() -> None:
-    with pytest.raises(Problem, match="no accelerator warp"):
-        words(accelerator="warp")
-
-
-def test_an_unknown_computer_is_a_problem_that_names_the_known() -> None:
-    with pytest.raises(Problem) as caught:
-        read_computer("none-of-each")
-    assert "two-of-each" in caught.value.remedy
-
-
-@pytest.mark.parametrize("text", ["name = ", "name = 'x'", "functions = 3"])
-def test_a_file_that_describes_no_computer_is_a_problem(tmp_path: Path, text: str) -> None:
-    (tmp_path / "bad.toml").write_text(text)
-    with pytest.raises(Problem):
-        read_computer(str(tmp_path / "bad.toml"))
-
-
-FUNCTION = content()["functions"][0]
-
-
-@pytest.mark.parametrize(
-    ("functions", "says"),
-    [
-        ([FUNCTION, FUNCTION], "two functions stand at"),
-        ([{**FUNCTION, "ssh": False}], "exactly one"),
-        ([{**FUNCTION, "port": "00:02.0"}], "either at or port"),
-        ([{**FUNCTION, "at": "00:40.0"}], "either at or port"),
-        ([{**FUNCTION, "device": "toaster"}], "none of"),
-    ],
-)
-def test_a_wrong_function_is_refused(functions: list[dict[str, Any]], says: str) -> None:
-    with pytest.raises(ValueError, match=says):
-        computer_of(content(functions=functions))
-
-
-def test_a_device_behind_a_port_stands_first_on_its_bus() -> None:
-    function = {**FUNCTION, "port": "00:05.0"}
-    del function["at"]
-    said = qemu_command(computer_of(content(functions=[function])), {**FILES, "k": Path("k"),
-                        "i": Path("i")}, PLACES, Way())  # fmt: skip
-    port, device = values("-device", said)[-2:]
-    assert port.startswith("pcie-root-port,id=port-1")
-    assert "addr=05.0" in port
-    assert device.startswith("e1000e,id=net,bus=port-1,addr=00.0")
+def test_the_copy_differs_in_one_instruction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if shutil.which(qemu.PROGRAM) is None:
+        pytest.fail(f"{qemu.PROGRAM} is missing: python -m septum.lab packages installs it")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    copy = qemu.lab_qemu(Progress())
+    original = Path(str(shutil.which(qemu.PROGRAM))).read_bytes()
+    repaired = copy.read_bytes()
+    assert len(original) == len(repaired)
+    places = [at for at in range(len(original)) if original[at] != repaired[at]]
+    assert 0 < len(places) <= machine_code.STORE_REGISTER_SIZE
+    assert places[-1] - places[0] < machine_code.STORE_REGISTER_SIZE
