@@ -60,11 +60,17 @@ def parser() -> argparse.ArgumentParser:
     verb("stop", stop, "keep the logs and switch the lab off")
     verb("bench", bench, "measure Septum and QEMU side by side in the lab")
     verb("demo", demo, "run the main job in the lab and print its report")
+    verb("alpha", build_alpha, "build the Alpha computer's kernels and init, into build/alpha")
+    verb("demo-alpha", demo_alpha, "run the main job on the Alpha computer and print its report")
+    verb("bench-alpha", bench_alpha, "measure the Alpha computer, and QEMU's beside it")
     return top
 
 
 def install_packages(options: argparse.Namespace) -> int:
+    from septum.lab.alpha import packages as alpha_packages
+
     packages.install(Progress())
+    alpha_packages.install(Progress())
     return 0
 
 
@@ -129,6 +135,28 @@ def bench(options: argparse.Namespace) -> int:
     from septum.lab.bench import main as run_bench  # type: ignore[import-not-found,unused-ignore]
 
     return int(run_bench())
+
+
+def build_alpha(options: argparse.Namespace) -> int:
+    from septum.lab.alpha import files
+
+    built = files.build(Progress())
+    for kernel in (built.blue, built.green):
+        print(f"{kernel.file}: Linux {kernel.version}")
+    print(built.initrd)
+    return 0
+
+
+def demo_alpha(options: argparse.Namespace) -> int:
+    from septum.lab.alpha.demo import main as run_demo
+
+    return run_demo()
+
+
+def bench_alpha(options: argparse.Namespace) -> int:
+    from septum.lab.alpha.bench import main as run_bench
+
+    return run_bench()
 
 
 if __name__ == "__main__":

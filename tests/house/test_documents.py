@@ -90,7 +90,7 @@ def test_readme_names_every_command() -> None:
 
 @pytest.mark.parametrize("page", [README, ARCHITECTURE], ids=lambda page: page.name)
 def test_make_s_and_the_lab_s_commands_are_there(page: Path) -> None:
-    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M))
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M))
     assert {words[0] for words in typed(page, "make ")} <= targets
     verbs = {verb for action in lab_parser()._actions for verb in action.choices or ()}
     assert {words[0] for words in typed(page, "python -m septum.lab ")} <= verbs

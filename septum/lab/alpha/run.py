@@ -47,7 +47,7 @@ class Moment(NamedTuple):
 
 
 class Witness:
-    """Reads the console of one instance. I/O begins with its first round, and ends with its last."""
+    """Reads one instance's console. I/O begins with its first round, and ends with its last."""
 
     def __init__(self, monitor: Monitor, instance: Instance, second: Callable[[], float]) -> None:
         self.monitor = monitor
