@@ -112,7 +112,8 @@ class Lab:
         errors = self.folder / "qemu.log"
         for _ in range(PORT_TRIES):
             self.port = free_port()
-            words = [str(self.qemu), *qemu_arguments(self.computer, files, self._places(), self.way)]
+            arguments = qemu_arguments(self.computer, files, self._places(), self.way)
+            words = [str(self.qemu), *arguments]
             (self.folder / "qemu.command").write_text(shlex.join(words) + "\n")
             if not self.outlives_us:
                 # A killed test run must leave no QEMU behind
