@@ -7,7 +7,7 @@ abort: task management has nothing left to do and says that it is complete.
 from __future__ import annotations
 
 from septum.engine.alpha.devices.function import MemoryPort
-from septum.engine.alpha.devices.queue import Chain, Queue, gather, scatter
+from septum.engine.alpha.devices.queue import Chain, gather, scatter
 from septum.engine.alpha.devices.scsi import Result, ScsiDisk
 from septum.engine.alpha.devices.timeline import Timeline
 from septum.engine.alpha.devices.virtio import AT_ONCE, Kind, VirtioFunction
@@ -62,10 +62,10 @@ class ScsiController(VirtioFunction):
     def _setting(self, offset: int) -> int:
         return int.from_bytes(self.configuration[offset : offset + 4], "little")
 
-    def serve(self, number: int) -> None:
+    def serve(self, number: int) -> bool:
         """Commands, or task management; buffers for events are left where they are."""
         if number == virtio.EVENTS:
-            return
+            return False
         queue = self.queues[number]
         for _ in range(AT_ONCE):
             chain = queue.take(self)
@@ -73,12 +73,8 @@ class ScsiController(VirtioFunction):
                 break
             done = self._request if number == virtio.REQUESTS else self._manage
             queue.give_back(self, chain, done(chain))
-        self._finished(queue, number)
-
-    def _finished(self, queue: Queue, number: int) -> None:
         self.done(queue)
-        if queue.rearm(self):
-            self._plan(number)
+        return queue.rearm(self)
 
     def _manage(self, chain: Chain) -> int:
         request = gather(self, chain.readable, virtio.TASK_MANAGEMENT_SIZE)

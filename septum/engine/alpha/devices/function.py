@@ -65,6 +65,7 @@ class PciFunction:
         self.wire: Callable[[int], None] = lambda level: None
         self.moved: Callable[[], None] = lambda: None
         self._port = port
+        self.accesses = 0  # DMA cycles begun
         self._interrupt = 0
         self._level = 0
         self.space = bytearray(pci.CONFIGURATION_SIZE)
@@ -165,6 +166,7 @@ class PciFunction:
 
     def read_memory(self, address: int, length: int) -> bytes:
         """DMA from memory; all ones where nothing answers, or while it may not be master."""
+        self.accesses += 1
         if not self.is_master:
             return _ONES * length
         before = self._port.refused_count
@@ -174,6 +176,7 @@ class PciFunction:
 
     def write_memory(self, address: int, data: bytes | memoryview) -> None:
         """DMA to memory; dropped where nothing answers, or while it may not be master."""
+        self.accesses += 1
         if self.is_master:
             before = self._port.refused_count
             self._port.write_memory(self.slot, address, data)

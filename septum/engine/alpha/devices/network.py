@@ -49,14 +49,14 @@ class NetworkCard(VirtioFunction):
         super().reset()
         self._waiting.clear()
 
-    def serve(self, number: int) -> None:
+    def serve(self, number: int) -> bool:
         """New buffers to receive into, or frames to send."""
         if number == virtio.TRANSMIT:
-            self._transmit()
-        else:
-            self._fill()
+            return self._transmit()
+        self._fill()
+        return False
 
-    def _transmit(self) -> None:
+    def _transmit(self) -> bool:
         queue = self.queues[virtio.TRANSMIT]
         for _ in range(AT_ONCE):
             chain = queue.take(self)
@@ -67,8 +67,7 @@ class NetworkCard(VirtioFunction):
                 self.cable.send(frame.ljust(ethernet.LEAST_FRAME, b"\0"))
             queue.give_back(self, chain, 0)
         self.done(queue)
-        if queue.rearm(self):
-            self._plan(virtio.TRANSMIT)
+        return queue.rearm(self)
 
     def _receive(self, frame: bytes) -> None:
         is_mine = frame[0] & ethernet.GROUP or frame.startswith(self.address)

@@ -20,6 +20,7 @@ _DEMANDED = 1 << virtio.VERSION_1 | 1 << virtio.ACCESS_PLATFORM
 _OFFERED = _DEMANDED | 1 << virtio.INDIRECT_DESCRIPTORS | 1 << virtio.EVENT_INDEX
 _WORD = 32
 AT_ONCE = 16  # requests; then the latency again, so that no ring keeps a device for itself
+_ACCESS = 250  # cycles a DMA access keeps the bus: long chains take their time too
 _Status = virtio.DeviceStatus
 _DRIVER_OK = _Status.mask("driver_ok")
 _FEATURES_OK = _Status.mask("features_ok")
@@ -66,6 +67,7 @@ class VirtioFunction(PciFunction):
         self._offered = kind.features | _OFFERED
         self._era = 0  # counts resets: what was begun before one is not finished
         self._access = self._access_capability()
+        self._busy_until = 0  # cycle
         self.reset()
 
     def reset(self) -> None:
@@ -83,8 +85,9 @@ class VirtioFunction(PciFunction):
 
     # ---- The device's part
 
-    def serve(self, number: int) -> None:
-        """Look into queue `number`. Malformed where a ring is not sound."""
+    def serve(self, number: int) -> bool:
+        """Look into queue `number`; whether more waits there. Malformed where it is not sound."""
+        return False
 
     def done(self, queue: Queue) -> None:
         """Interrupt the driver if it wants to hear that requests of this queue were given back."""
@@ -103,11 +106,16 @@ class VirtioFunction(PciFunction):
 
     def guarded(self, number: int) -> None:
         """Serve queue `number`; a ring that is not sound ends the work until a reset. 2.1.2."""
+        before, more = self.accesses, False
         try:
-            self.serve(number)
+            more = self.serve(number)
         except Malformed:
             self.status |= _NEEDS_RESET
             self._raise(virtio.CONFIGURATION_INTERRUPT)
+        begun = max(self._busy_until, self.timeline.now)
+        self._busy_until = begun + _ACCESS * (self.accesses - before)
+        if more:
+            self._plan(number)
 
     def _notify(self, number: int) -> None:
         if number < len(self.queues):
@@ -117,7 +125,8 @@ class VirtioFunction(PciFunction):
     def _plan(self, number: int) -> None:
         if number not in self._due and self.queues[number].enabled and self.is_running:
             self._due.add(number)
-            self.timeline.after(self._latency, partial(self._now, number, self._era))
+            wait = max(self._latency, self._busy_until - self.timeline.now)
+            self.timeline.after(wait, partial(self._now, number, self._era))
 
     def _now(self, number: int, era: int) -> None:
         if era == self._era:
