@@ -42,6 +42,8 @@ class Moment(NamedTuple):
 
     cycle: int
     second: float  # of the wall's clock, since the first instance was switched on
+    compiled: float  # of these seconds, in compiled code
+    instructions: int  # of the first processor
     counters: Mapping[str, int]
     interrupts: list[dict[str, Any]]
 
@@ -71,7 +73,15 @@ class Witness:
     def _moment(self) -> Moment:
         table = show.interrupts(self.monitor)
         counters = dict(self.instance.counters)
-        return Moment(self.monitor.now, self.second(), counters, table)
+        compiled = self.monitor.measured
+        return Moment(
+            self.monitor.now,
+            self.second(),
+            compiled[0] if compiled else 0.0,
+            self.monitor.seats[0].processor.instructions,
+            counters,
+            table,
+        )
 
     @property
     def lines(self) -> list[str]:
@@ -131,11 +141,14 @@ def run(table: PartitionTable, machine: Machine, tasks: str = TASKS) -> Run:
 
 def image(partition: Partition, tasks: str) -> Image:
     """What an instance starts from, with other words for its init."""
-    line = re.sub(r" ?septum\.(do|bytes)=\S*", "", partition.command_line)
     initrd = Path(partition.initrd).read_bytes() if partition.initrd else b""
-    return Image(
-        read_kernel(partition.kernel), initrd, f"{line} septum.bytes={BYTES} septum.do={tasks}"
-    )
+    return Image(read_kernel(partition.kernel), initrd, command_line(partition, tasks))
+
+
+def command_line(partition: Partition, tasks: str) -> str:
+    """The table's, with these tasks."""
+    line = re.sub(r" ?septum\.(do|bytes)=\S*", "", partition.command_line)
+    return f"{line} septum.bytes={BYTES} septum.do={tasks}"
 
 
 def label_disks(computer: Computer, table: PartitionTable) -> None:
