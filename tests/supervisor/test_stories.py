@@ -82,6 +82,15 @@ def test_ps_and_down_without_a_supervisor(desk: Desk) -> None:
     assert "nothing runs" in down.stderr and "try:" in down.stderr
 
 
+def test_down_of_a_table_stops_its_instances(desk: Desk) -> None:
+    table = desk.table()
+    assert desk.type("up", table).returncode == 0
+    down = desk.type("down", table)
+    assert down.returncode == 0, down.stderr
+    assert "blue: stopped" in down.stdout and "green: stopped" in down.stdout
+    assert desk.is_tidy()
+
+
 def test_down_of_an_unknown_instance_names_those_there_are(desk: Desk) -> None:
     desk.type("up", desk.table(), "blue")
     down = desk.type("down", "red")

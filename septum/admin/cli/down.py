@@ -15,7 +15,12 @@ HELP = "Stop instances and wait until what they had is given back to Linux."
 
 
 def arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("names", metavar="NAME", nargs="*", help="these instances (default: all)")
+    parser.add_argument(
+        "names",
+        metavar="TABLE or NAME",
+        nargs="*",
+        help="a partition table's instances, or these (default: all)",
+    )
     parser.add_argument(
         "--within",
         type=float,
@@ -31,6 +36,8 @@ def run(options: Namespace) -> int:
     world = surroundings.world()
     from septum.supervisor.beginning import clean_up, reach
 
+    if options.names:
+        options.names = surroundings.names_of(options.names, world.directory)
     alone = end_alone(world.directory, options)
     if alone and len(alone) == len(options.names):
         return 0
