@@ -64,7 +64,8 @@ class Seat:
 class Monitor:
     """The VMM of one computer. `images` by the partitions' names.
 
-    TableProblem when memory finds no place. `slice_cycles`: the longest turn.
+    TableProblem when memory finds no place. `slice_cycles`: the longest turn. `kseg_open` names
+    instances whose KSEG the processor translates by itself: the counter-case, never otherwise.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Monitor:
         *,
         slice_cycles: int = SLICE,
         machine: Machine | None = None,
+        kseg_open: frozenset[str] = frozenset(),
     ) -> None:
         self.computer = computer
         self.machine = machine or machine_of(computer.description)
@@ -83,6 +85,7 @@ class Monitor:
             for number in range(computer.description.processors)
         )
         self.requests = 0
+        self._kseg_open = kseg_open
         self.measured: list[float] | None = None  # seconds in compiled code, if asked for
         places = slices(self.machine, partitions)
         world = self._world(partitions)
@@ -142,7 +145,7 @@ class Monitor:
         for seat in self.seats:
             for instance in seat.instances:
                 if not names or instance.name in names:
-                    instance.start()
+                    instance.start(instance.name in self._kseg_open)
                     seat.queue.remove(instance.name)
                     seat.queue.add(instance.name, instance.partition.processors.weight)
 

@@ -5,8 +5,10 @@ ARM II-B, 5: the frame is pushed on the kernel stack; handlers were registered w
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from septum.engine.alpha import state as s
-from septum.engine.alpha.palcode.registers import OutsideMemory, Palcode, signed
+from septum.engine.alpha.palcode.registers import WORD, OutsideMemory, Palcode, signed
 from septum.engine.alpha.palcode.walk import Fault, kernel_quad
 from septum.layouts import alpha as a
 from septum.layouts import palcode
@@ -38,26 +40,27 @@ def enter(pal: Palcode, entry: int, pc: int, a0: int, a1: int, a2: int) -> None:
         stack = r[_SP]
     stack = signed(stack - Frame.SIZE)
     q = pal.q
-    place = frame_at(pal, stack)
-    for value in (status, pc, r[_GP], r[_A0], r[_A1], r[_A2]):
+    frame = (status, pc, r[_GP], r[_A0], r[_A1], r[_A2])
+    for place, value in zip(frame_at(pal, stack, s.WRITE), frame, strict=True):
         q[place] = value
-        place += 1
     r[_SP], r[_GP] = stack, pal.global_pointer
     r[_A0], r[_A1], r[_A2] = a0, a1, a2
     st[s.LOCK_FLAG] = 0
     st[s.PC] = handler
 
 
-def frame_at(pal: Palcode, stack: int) -> int:
-    """Where in memory a frame on the kernel stack is: one run of quads. GuestProblem if nowhere."""
+def frame_at(pal: Palcode, stack: int, kind: int) -> Iterable[int]:
+    """Where in memory the quads of a frame on the kernel stack are. GuestProblem if nowhere."""
     try:
-        if stack & palcode.QUAD - 1 or (stack & a.PAGE_OFFSET) + Frame.SIZE > a.PAGE_SIZE:
+        if stack & palcode.QUAD - 1:
             raise OutsideMemory(stack, "it is not aligned")
-        return kernel_quad(pal, stack, s.WRITE)
+        if (stack & a.PAGE_OFFSET) + Frame.SIZE <= a.PAGE_SIZE:
+            place = kernel_quad(pal, stack, kind)
+            return range(place, place + _QUADS)
+        quads = range(stack, stack + Frame.SIZE, palcode.QUAD)
+        return [kernel_quad(pal, signed(quad), kind) for quad in quads]
     except (OutsideMemory, Fault) as error:
-        raise pal.stop(
-            "its kernel stack is not valid", f"{stack & (1 << 64) - 1:#x}: {error}"
-        ) from None
+        raise pal.stop("its kernel stack is not valid", f"{stack & WORD:#x}: {error}") from None
 
 
 def interrupt(pal: Palcode, level: int, kind: int, vector: int, a2: int = 0) -> None:
@@ -111,8 +114,7 @@ def rti(pal: Palcode) -> None:
     """Pop the frame; back to user mode with IPL 0 if it says so. ARM II-B, 2.2.10."""
     r, st, q = pal.r, pal.st, pal.q
     stack = r[_SP]
-    place = frame_at(pal, stack)
-    status, pc, r[_GP], r[_A0], r[_A1], r[_A2] = q[place : place + _QUADS]
+    status, pc, r[_GP], r[_A0], r[_A1], r[_A2] = [q[at] for at in frame_at(pal, stack, s.READ)]
     st[s.PC] = pc & ~3
     st[s.LOCK_FLAG] = st[s.INTERRUPT_FLAG] = 0
     stack = signed(stack + Frame.SIZE)
