@@ -318,7 +318,6 @@ class Instance:
     def _dma_page(self, page: int) -> int | None:
         """The machine's page behind a page of memory that a device is to reach."""
         if not 0 <= page < self.pal.ram_pages:
-            self.pal.reject("DMA", "not this instance's memory")
             return None
         held = self.pal.pages.get(page)
         return held if held is not None else self.pal.judge(page)[1]

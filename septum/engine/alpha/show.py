@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from septum.engine.alpha import state as s
 from septum.engine.alpha.instance import Instance
 from septum.engine.alpha.palcode.interrupts import Delivered
 from septum.engine.alpha.vmm import Monitor
@@ -174,6 +175,10 @@ def exits(instance: Instance) -> Rows:
     for name, count in sorted(instance.counters.items()):
         by, _, what = name.partition(" ")
         rows.append({"by": by, "what": what or by, "exits": count})
+    for function, name in palcode.NAMES.items():
+        inside = instance.pal.st[s.CALL_COUNTS + function]
+        if inside:
+            rows.append({"by": "call without exit", "what": name, "exits": inside})
     for what, count in (
         ("granted", instance.pal.leases.granted),
         ("revoked", instance.pal.leases.revoked),

@@ -18,6 +18,7 @@ from septum.discovery.hwrpb import IsaEntry, Run
 from septum.engine.alpha import core, firmware
 from septum.engine.alpha import state as s
 from septum.engine.alpha.computer import Computer, NonexistentMemory
+from septum.engine.alpha.fielding import Fielding
 from septum.engine.alpha.instance import Instance, World
 from septum.engine.alpha.inventory import FIRMWARE, machine_of
 from septum.engine.alpha.loading import Image
@@ -25,40 +26,21 @@ from septum.engine.alpha.palcode import bus, calls, entries, misses
 from septum.engine.alpha.palcode.machine_check import nonexistent
 from septum.engine.alpha.palcode.registers import Halted, Palcode
 from septum.engine.alpha.processor import Processor
-from septum.engine.alpha.schedule import RunQueue
+from septum.engine.alpha.seat import Seat
 from septum.engine.alpha.view.enumeration import functions
 from septum.engine.alpha.view.windows import TablePlaces
 from septum.errors import GuestProblem
 from septum.layouts import alpha as a
-from septum.layouts import hwrpb, palcode, tsunami
+from septum.layouts import hwrpb, palcode
 from septum.machine.model import Machine
 from septum.memory.slices import slices
 from septum.partitions.model import Partition
 
 SLICE = 1_000_000  # cycles, 2 ms
 _ROUND = 100_000  # cycles one processor runs before another's turn
+_RESTART = 5_000_000  # cycles of its own time that a new start takes, as firmware would
 _NEVER = 1 << 62
 _SPECIAL_PLACES = 1 << 16  # of the VMM's memory, from here on: DMA tables
-
-
-class Seat:
-    """One processor of the machine, and the instances that take turns on it."""
-
-    def __init__(self, number: int, processor: Processor, slice_cycles: int) -> None:
-        self.number = number
-        self.processor = processor
-        self.queue = RunQueue(slice_cycles)
-        self.instances: list[Instance] = []
-        self.counters = processor.counters.data
-        self.preempt = False
-        self.switches = 0
-        self.idle = 0  # cycles
-
-    @property
-    def now(self) -> int:
-        """Cycles since power-on, as this processor counts them."""
-        counters = self.counters
-        return int(counters[s.INSTRUCTIONS] + counters[s.SKIPPED])
 
 
 class Monitor:
@@ -84,7 +66,6 @@ class Monitor:
             Seat(number, Processor(computer.memory), slice_cycles)
             for number in range(computer.description.processors)
         )
-        self.requests = 0
         self._kseg_open = kseg_open
         self.measured: list[float] | None = None  # seconds in compiled code, if asked for
         places = slices(self.machine, partitions)
@@ -96,6 +77,7 @@ class Monitor:
             instance = Instance(partition, places[name], images[name], world, seat.processor)
             self.instances[name] = instance
             seat.instances.append(instance)
+        self.fielding = Fielding(computer, self.seats, self.machine.isa)
         self._handlers = self._answers()
 
     def _world(self, partitions: Sequence[Partition]) -> World:
@@ -108,9 +90,6 @@ class Monitor:
                 owners.setdefault(address.domain, set()).add(partition.name)
         shared = frozenset(hose for hose, names in owners.items() if len(names) > 1)
         found = functions(computer.read, computer.write, len(computer.hoses))
-        every = (1 << tsunami.ERROR_REQUESTS.start) - 1
-        mask = tsunami.CCHIP.start + tsunami.DeviceMask0.offset
-        computer.write(mask, tsunami.REGISTER_SIZE, every)
         return World(
             computer=computer,
             functions=found,
@@ -160,7 +139,7 @@ class Monitor:
     @property
     def alive(self) -> bool:
         """Whether an instance runs."""
-        return any(one.starts and one.ended is None for one in self.instances.values())
+        return any(seat.running for seat in self.seats)
 
     @property
     def now(self) -> int:
@@ -197,7 +176,7 @@ class Monitor:
             self.settle(seat)
             name = seat.queue.pick()
             if name is None:
-                if not any(one.starts and one.ended is None for one in seat.instances):
+                if not seat.running:
                     if len(self.seats) > 1:
                         seat.processor.skip(max(until - seat.now, 0))
                     return
@@ -207,7 +186,7 @@ class Monitor:
 
     def _idle(self, seat: Seat, until: int) -> None:
         """All wait: time jumps to what is due next."""
-        ticks = [one.isa.clock.next_tick for one in seat.instances if one.ended is None]
+        ticks = [one.isa.clock.next_tick for one in seat.running]
         due = [tick for tick in (*ticks, self.computer.next_event()) if tick is not None]
         jump = max(min([until, *due]) - seat.now, 1)
         seat.processor.skip(jump)
@@ -277,40 +256,13 @@ class Monitor:
         """Let time's events happen: devices finish, clocks tick, who waited for it wakes."""
         now = seat.now
         self.computer.advance(now)
-        self._look_at_requests(now)
-        for instance in seat.instances:
-            if instance.ended is not None or not instance.starts:
-                continue
+        self.fielding.look(now)
+        for instance in seat.running:
             ticks = instance.isa.clock.take_ticks()
             if ticks:
                 instance.interrupts.owe_ticks(ticks, now)
             if not instance.pal.waiting:
                 seat.queue.wake(instance.name)
-
-    def _look_at_requests(self, now: int) -> None:
-        """The multiplexed line: which device asks, whose is it, now or later? [0038]"""
-        requests = self.computer.drir
-        if requests == self.requests:
-            return
-        self.requests = requests
-        for seat in self.seats:
-            for instance in seat.instances:
-                if instance.ended is not None or not instance.starts:
-                    continue
-                if instance.interrupts.lines_changed(requests, now):
-                    self._asked_for(seat, instance)
-
-    def _asked_for(self, seat: Seat, instance: Instance) -> None:
-        """A device of an instance asks: switch to its owner, or let it wait for its turn."""
-        if seat.processor.context is instance.pal.context:
-            seat.queue.wake(instance.name)
-        elif instance.partition.interrupts == "switch":
-            instance.counters["interrupt switched"] += 1
-            seat.queue.wake(instance.name, at_once=True)
-            seat.preempt = True
-        else:
-            instance.counters["interrupt queued"] += 1
-            seat.queue.wake(instance.name)
 
     # ---- exits
 
@@ -351,7 +303,7 @@ class Monitor:
                 bus.done(pal, opcode, word, self.computer.read(physical, size))
         except NonexistentMemory:
             nonexistent(pal, physical, "memory access", "the machine has nothing there")
-        self._look_at_requests(now)
+        self.fielding.look(now)
 
     def _halted(self, seat: Seat, instance: Instance) -> None:
         """CALL_PAL HALT: power-off, or a new start."""
@@ -359,7 +311,8 @@ class Monitor:
         if wants in (palcode.HALT_COLD_BOOT, palcode.HALT_WARM_BOOT):
             if instance.partition.on_reboot == "restart":
                 instance.end("restarting")
-                instance.start()
+                seat.processor.skip(_RESTART)
+                instance.start(instance.name in self._kseg_open)
                 seat.queue.remove(instance.name)
                 seat.queue.add(instance.name, instance.partition.processors.weight)
                 return

@@ -8,6 +8,7 @@ nothing but the instance's memory can be named, page by page, and an entry can b
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -22,6 +23,9 @@ _BASE_BITS = tsunami.WindowBase.fields["address"].mask
 _MASK_BITS = tsunami.WindowMask.fields["varying"].mask
 _SMALLEST = _MASK_BITS & -_MASK_BITS
 _ENTRY = tsunami.ENTRY_SIZE
+_VALID = tsunami.ScatterGatherEntry.mask("valid")
+_PAGE_LOW = tsunami.ScatterGatherEntry.fields["page"].low
+_PACK = struct.Struct("<Q").pack_into
 _OPEN = tsunami.WindowBase.mask("enable", "scatter_gather")
 
 
@@ -70,13 +74,14 @@ def translated(entries: bytes, page_of: PageOf) -> bytes:
     Entries of pages that are not the instance's are not valid in the result.
     """
     found = bytearray(len(entries))
-    for at in range(0, len(entries), _ENTRY):
+    used = len(entries.rstrip(b"\0"))  # mostly nothing: Linux makes a table for 1 GiB
+    for at in range(0, used, _ENTRY):
         raw = int.from_bytes(entries[at : at + _ENTRY], "little")
-        if not raw & 1:
+        if not raw & _VALID:
             continue
         page = page_of(tsunami.ScatterGatherEntry(raw).page)
         if page is not None:
-            found[at : at + _ENTRY] = _entry(page)
+            _PACK(found, at, page << _PAGE_LOW | _VALID)
     return bytes(found)
 
 
@@ -87,12 +92,8 @@ def _table(addresses: list[int], page_of: PageOf) -> bytes:
     for number, address in enumerate(addresses):
         page = page_of(address >> tsunami.PAGE_SHIFT)
         if page is not None:
-            table[number * _ENTRY : number * _ENTRY + _ENTRY] = _entry(page)
+            _PACK(table, number * _ENTRY, page << _PAGE_LOW | _VALID)
     return bytes(table)
-
-
-def _entry(page: int) -> bytes:
-    return int(tsunami.ScatterGatherEntry(1).but(page=page)).to_bytes(_ENTRY, "little")
 
 
 def registers(base: int, table: int, length: int) -> tuple[int, int, int]:
