@@ -151,11 +151,15 @@ class Leases:
             region = physical.find(start)
             what = region.what if region else ""
             last = found[-1] if found else None
-            if last and (last.instance.end, last.machine + last.instance.size) == (start, to):
-                if last.what == what:
-                    found[-1] = last._replace(
-                        instance=Span(last.instance.start, last.instance.size + size)
-                    )
-                    continue
-            found.append(Lease(Span(start, size), to, what))
+            if last and _follows(last, start, to, what):
+                longer = Span(last.instance.start, last.instance.size + size)
+                found[-1] = last._replace(instance=longer)
+            else:
+                found.append(Lease(Span(start, size), to, what))
         return tuple(found)
+
+
+def _follows(last: Lease, start: int, machine: int, what: str) -> bool:
+    """Whether a page goes on where a run ends, in both and as the same thing."""
+    ends = last.instance.end, last.machine + last.instance.size
+    return ends == (start, machine) and last.what == what

@@ -132,13 +132,13 @@ def test_revoking_a_bar_traps_again_and_is_granted_again() -> None:
     guest.put(memory(a.LDL, 4, 10, 0))
     guest.branch(a.BR, ZERO, "touch")
     bench = Bench(guest, counting(1)).start()
-    bench.monitor.run(500_000)
+    bench.monitor.run(100_000)
     misses = bench.bad.counters["exit data miss"]
-    bench.monitor.run(1_000_000)
+    bench.monitor.run(150_000)
     assert bench.bad.counters["exit data miss"] == misses
     (taken,) = bench.bad.revoke_bar(PciAddress(0, 0, 1, 0), 0)
     assert taken.what == "0000:00:01.0 BAR 0"
-    bench.monitor.run(1_500_000)
+    bench.monitor.run(200_000)
     assert bench.bad.counters["exit data miss"] == misses + 1
     assert not bench.bad.rejections
 
