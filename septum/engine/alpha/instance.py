@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from septum.discovery.hwrpb import Exposed, Run, edited, memory_runs
+from septum.discovery.hwrpb import Exposed, edited
 from septum.engine.alpha import state as s
 from septum.engine.alpha.computer import Computer
 from septum.engine.alpha.loading import Image, load
@@ -58,7 +58,7 @@ class Instance:
         self.output: Callable[[bytes], None] = _drop
         self.starts = 0
         self.ended: str | None = None  # why it does not run
-        self.memory_runs: tuple[Run, ...] = ()  # what its HWRPB tells
+        self.table = b""  # its HWRPB, as it was when it started
         self.functions = tuple(
             one for one in world.functions if one.address in partition.functions
         )
@@ -80,8 +80,7 @@ class Instance:
         self._make()
         if self.starts > 1:  # at power-on it is empty
             self.processor.memory[self.memory.start : self.memory.end] = 0
-        table = edited(self.world.table, self._exposed())
-        self.memory_runs = memory_runs(table)
+        self.table = table = edited(self.world.table, self._exposed())
         load(self.pal, self.image, table)
         spe = a.SPE_KSEG if super_page else 0
         self.pal.st[s.DATA_SUPER_PAGE] = self.pal.st[s.INSTRUCTION_SUPER_PAGE] = spe
@@ -172,6 +171,7 @@ class Instance:
                 self._put,
                 world.places,
                 pal.reject,
+                self._watch,
             )
         ports = self.isa.ports()
         for device in world.isa:
@@ -329,6 +329,24 @@ class Instance:
         start = self.memory.start + physical
         return self.processor.memory[start : start + size].tobytes()
 
+    def _watch(self, physical: int, size: int, is_on: bool) -> None:
+        """Look at stores to a table of its own, or no longer."""
+        pages = range(physical >> a.PAGE_SHIFT, (physical + size - 1 >> a.PAGE_SHIFT) + 1)
+        if is_on:
+            self.pal.watch(pages, self._table_store)
+        else:
+            for page in pages:
+                self.pal.watched.pop(page, None)
+
+    def _table_store(self, physical: int, size: int, value: int | None) -> int:
+        """A store to memory where one of its scatter-gather tables is."""
+        self.pal.write_bytes(physical, (value or 0).to_bytes(size, "little"))
+        quad = physical & -palcode.QUAD
+        entry = self.pal.read_quad(quad) & (1 << 64) - 1
+        for bridge in self.bridges.values():
+            bridge.stored(quad, entry)
+        return 0
+
     def _put(self, place: int, data: bytes) -> None:
         """Into the VMM's own memory."""
         self.processor.memory.data[place : place + len(data)] = data
@@ -336,8 +354,9 @@ class Instance:
     # ---- from outside
 
     def type(self, data: bytes) -> None:
-        """Bytes arrive at its console."""
-        self.isa.type(data)
+        """Bytes arrive at its console; before it has started they are lost."""
+        if self.starts:
+            self.isa.type(data)
 
     def revoke_bar(self, address: PciAddress, bar: int | None = None) -> list[Lease]:
         """Take back what leads to a function's registers: the next access is judged anew."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from septum.discovery.hwrpb import isa_devices, memory_runs
 from septum.engine.alpha import state as s
 from septum.engine.alpha.instance import Instance
 from septum.engine.alpha.palcode.interrupts import Delivered
@@ -35,14 +36,16 @@ def devices(instance: Instance) -> Rows:
         )
     for played in instance.configuration.played:
         rows.append({"address": str(played), "answers": "VMM (ISA bridge)"})
-    for device in instance.world.isa:
-        if device.name in instance.partition.isa:
-            rows.append({"address": f"ISA {device.name}", "answers": "itself"})
-    rows.extend({"address": f"ISA {name}", "answers": "VMM (played)"} for name in _PLAYED)
+    for device in isa_devices(instance.table):
+        own = device.name in instance.partition.isa
+        rows.append(
+            {
+                "address": f"ISA {device.ports}",
+                "answers": "itself" if own else "VMM (played)",
+                "name": device.name,
+            }
+        )
     return sorted(rows, key=lambda row: str(row["address"]))
-
-
-_PLAYED = ("serial0", "clock", "timer", "controllers")
 
 
 def name_of(instance: Instance, address: PciAddress) -> str:
@@ -54,7 +57,7 @@ def name_of(instance: Instance, address: PciAddress) -> str:
 def memory(instance: Instance) -> Rows:
     """The memory its HWRPB tells of, and where in the machine it lies."""
     rows: Rows = []
-    for run in instance.memory_runs:
+    for run in memory_runs(instance.table):
         start, size = run.start << a.PAGE_SHIFT, run.pages << a.PAGE_SHIFT
         rows.append(
             {

@@ -142,6 +142,11 @@ class Monitor:
         return any(seat.running for seat in self.seats)
 
     @property
+    def idle(self) -> bool:
+        """Whether all that run wait for an interrupt: who calls step() may rest a while too."""
+        return all(one.pal.waiting for seat in self.seats for one in seat.running)
+
+    @property
     def now(self) -> int:
         """Machine time: cycles since power-on."""
         return max(seat.now for seat in self.seats)

@@ -416,3 +416,72 @@ def test_rows_for_septum_show() -> None:
     assert isinstance(show.last_words(bench.bad)["pc"], str)
     assert bench.bad.pal.st[s.DATA_SUPER_PAGE] == bench.bad.pal.st[s.INSTRUCTION_SUPER_PAGE] == 0
 
+
+
+def test_a_scatter_gather_table_is_followed() -> None:
+    """Stores to the instance's own table reach the VMM's copy, with the machine's pages."""
+    table, page = 0x700000, 0x600000 >> 13
+    pchip = IO + (tsunami.PCHIP.start & (1 << 40) - 1)
+    guest = Guest()
+    guest.prepared()
+    guest.load(9, pchip)
+    for offset, value in ((0x200, table), (0x100, 0x700000), (0x000, 0x800003)):
+        guest.load(1, value)
+        guest.load(2, pchip + offset)
+        guest.put(memory(a.STQ, 1, 2))
+    guest.load(9, KSEG + table)
+    guest.load(1, page << 1 | 1)
+    guest.put(memory(a.STQ, 1, 9, 8))
+    guest.load(2, (SIZE >> 13) << 1 | 1)  # the page after its memory
+    guest.put(memory(a.STQ, 2, 9, 16))
+    guest.put(memory(a.STL, ZERO, 9, 24), memory(a.LDQ, 3, 9, 8))
+    guest.keep(3, 2)
+    guest.label("wait")
+    guest.branch(a.BR, ZERO, "wait")
+    bench = Bench(guest).start()
+    bench.monitor.run(100_000)
+    (segment,) = bench.computer.hoses[0].pchip.segments(1, 0x800000 + PAGE, 8, True)
+    assert segment.physical == bench.bad.memory.start + 0x600000
+    for number in (0, 2, 3):
+        (segment,) = bench.computer.hoses[0].pchip.segments(1, 0x800000 + number * PAGE, 8, True)
+        assert segment.refused
+    assert bench.result(2) == page << 1 | 1
+    assert bench.bad.counters["store watched"] == 3
+
+
+def test_isa_devices_are_read_from_its_own_table() -> None:
+    bench = Bench(counting(1), changes={"bad": {"isa": ("serial1",)}}).run()
+    here = [row["name"] for row in show.devices(bench.bad) if "name" in row]
+    there = [row["name"] for row in show.devices(bench.good) if "name" in row]
+    assert "serial1" in here and "serial0" in here
+    assert "serial1" not in there and "serial0" in there
+
+
+def test_a_dedicated_serial_port() -> None:
+    """Its registers are the machine's; its interrupt comes as ISA line 3."""
+    guest = Guest()
+    guest.load(SP, KSEG + 0x3F0000)
+    guest.handler(palcode.Entry.INTERRUPT, "asked")
+    for port, value in ((0x21, 0xF7), (0x2FC, 8), (0x2F9, 1)):  # unmask; OUT2; received data
+        guest.load(9, IO + 0x1FC000000 + port)
+        guest.put(memory(a.LDA, 1, ZERO, value), memory(a.STB, 1, 9))
+    guest.load(9, IO + (tsunami.CCHIP.start & (1 << 40) - 1))
+    guest.load(1, 1 << tsunami.ISA_REQUEST)
+    guest.put(memory(a.STQ, 1, 9, 0x200), memory(a.LDA, A0, ZERO, 0))
+    guest.call(Call.SWPIPL)
+    guest.label("spin")
+    guest.branch(a.BR, ZERO, "spin")
+    guest.label("asked")
+    guest.keep(17, 2)
+    guest.load(9, IO + 0x1FC0002F8)
+    guest.put(memory(a.LDBU, 1, 9))
+    guest.keep(1, 3)
+    guest.halt()
+    bench = Bench(guest, spinning(), changes={"bad": {"isa": ("serial1",)}}).start()
+    bench.monitor.run(100_000)
+    assert bench.computer.isa is not None
+    bench.computer.isa.serial[1].type(b"x")
+    bench.monitor.run(1_000_000)
+    assert bench.bad.ended == "powered off"
+    assert bench.result(2) == 0x800 + 3 * 16
+    assert bench.result(3) == ord("x")

@@ -136,7 +136,7 @@ class Interrupts:
 def _count(line: Delivered, now: int) -> None:
     line.count += 1
     if line.since is not None:
-        waited = now - line.since
+        waited = max(now - line.since, 0)  # another processor's clock may be a little ahead
         line.latency += waited
         line.longest = max(line.longest, waited)
         line.since = None

@@ -38,6 +38,9 @@ def data_miss(pal: Palcode) -> None:
             if machine is None:
                 return
         physical = machine << a.PAGE_SHIFT
+        if page in pal.watched:
+            _watched_access(pal, page, address, st[s.FAULT_IS_STORE], 0, True)
+            return
         fill = pal.fill
         fill(mode=0, kind=s.READ, virtual=address, physical=physical, every_asn=True)
         fill(mode=0, kind=s.WRITE, virtual=address, physical=physical, every_asn=True)
@@ -65,11 +68,26 @@ def _mapped_miss(pal: Palcode, address: int, kind: int, user: int) -> None:
             return
     physical = machine << a.PAGE_SHIFT
     every = bool(entry & a.PTE_ADDRESS_SPACE_MATCH)
+    if page in pal.watched:
+        _watched_access(pal, page, address, kind, user, every)
+        return
     pal.fill(mode=user, kind=kind, virtual=address, physical=physical, every_asn=every)
     other = s.WRITE - kind
     if walk.allows(entry, other, user):
         pal.fill(mode=user, kind=other, virtual=address, physical=physical, every_asn=every)
     pal.counters["fill data"] += 1
+
+
+def _watched_access(
+    pal: Palcode, page: int, address: int, kind: int, user: int, every: bool
+) -> None:
+    """Loads get an entry; a store is done here, by who watches the page."""
+    if kind == s.WRITE:
+        pal.counters["store watched"] += 1
+        bus.access(pal, page << a.PAGE_SHIFT | address & a.PAGE_OFFSET, pal.watched[page])
+        return
+    physical = pal.pages[page] << a.PAGE_SHIFT
+    pal.fill(mode=user, kind=s.READ, virtual=address, physical=physical, every_asn=every)
 
 
 def instruction_miss(pal: Palcode) -> None:

@@ -8,7 +8,7 @@ keeps them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from septum.engine.alpha import state as s
 from septum.engine.alpha.processor import Context, Processor
@@ -61,6 +61,7 @@ class Palcode:
         self.pages = self.leases.pages
         self.ram_pages = memory_size >> a.PAGE_SHIFT
         self.played: dict[int, Access] = {}  # page number to who answers
+        self.watched: dict[int, Access] = {}  # memory whose stores are looked at
         self.counters: Counter[str] = Counter()
         self.rejections: Counter[tuple[str, str]] = Counter()  # (what, why)
         self.last_trap = ""
@@ -102,6 +103,14 @@ class Palcode:
         self.leases.grant(page, machine)
         self.counters["verdict " + type(verdict).__name__.lower()] += 1
         return verdict, machine
+
+    def watch(self, pages: Iterable[int], store: Access) -> None:
+        """Look at every store to these pages of memory; loads go on as before."""
+        for page in pages:
+            self.watched[page] = store
+            machine = self.pages.get(page)
+            if machine is not None:
+                self.context.buffer.flush_physical(machine, 1)
 
     def take_back(self, page: int) -> int | None:
         """Revoke the lease of a page, and its entries: the machine's page, if it was held."""

@@ -24,7 +24,7 @@ class HostBridge:
     `write` stores into a register of the machine's Pchip by its offset; `sets` are the offsets of
     the window sets that are the instance's: the common one, or its requesters'. `page_of` and
     `memory` say what of the instance's memory may be named; `put` writes into the VMM's memory;
-    `refuse` records.
+    `refuse` records; `watch` asks to be told of stores to a run of its memory (or no longer).
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class HostBridge:
         put: windows.Store,
         places: TablePlaces,
         refuse: Callable[[str, str], None],
+        watch: Callable[[int, int, bool], None],
     ) -> None:
         self._sets = sets
         self._write = write
@@ -46,6 +47,7 @@ class HostBridge:
         self._put = put
         self._places = places
         self._refuse = refuse
+        self._watch = watch
         self._registers: dict[int, int] = {
             tsunami.PchipControl.offset: int(tsunami.PchipControl(0).but(arbiter_enable=1))
         }
@@ -120,11 +122,22 @@ class HostBridge:
         if not asked.scatter_gather:
             return windows.table_of(asked, self._memory, self._page_of)
         pages = asked.size >> tsunami.PAGE_SHIFT
-        own = self._read_table(asked.target & ~(pages * tsunami.ENTRY_SIZE - 1), pages)
+        own = self._read_table(table_start(asked), pages)
         if own is None:
             self._refuse("DMA window", "its table is not in the instance's memory")
             return None
+        self._watch(table_start(asked), pages * tsunami.ENTRY_SIZE, True)
         return windows.translated(own, self._page_of)
+
+    def stored(self, physical: int, entry: int) -> None:
+        """The instance wrote an entry of a scatter-gather table of its own: follow it."""
+        for number, window in self.opened.items():
+            start = table_start(window)
+            size = (window.size >> tsunami.PAGE_SHIFT) * tsunami.ENTRY_SIZE
+            if window.scatter_gather and start <= physical < start + size:
+                place = self._tables[number][0] + physical - start
+                raw = entry.to_bytes(tsunami.ENTRY_SIZE, "little")
+                self._put(place, windows.translated(raw, self._page_of))
 
     def _install(self, number: int, values: tuple[int, int, int]) -> None:
         for offset in self._sets:
@@ -132,7 +145,10 @@ class HostBridge:
                 self._write(offset + at, value)
 
     def _forget(self, number: int) -> None:
-        self.opened.pop(number, None)
+        window = self.opened.pop(number, None)
+        if window is not None and window.scatter_gather:
+            pages = window.size >> tsunami.PAGE_SHIFT
+            self._watch(table_start(window), pages * tsunami.ENTRY_SIZE, False)
         if number in self._tables:
             self._places.give_back(*self._tables.pop(number))
 
@@ -140,3 +156,9 @@ class HostBridge:
         """Take a page of the instance's memory out of every table: DMA ends there too."""
         for number in list(self.opened):
             self._place(number)
+
+
+def table_start(window: Wanted) -> int:
+    """Where a scatter-gather window's table begins: aligned to its length. HRM 10.1.4.4"""
+    pages = window.size >> tsunami.PAGE_SHIFT
+    return window.target & ~(pages * tsunami.ENTRY_SIZE - 1)
