@@ -14,7 +14,7 @@ from numba import int32, int64, uint8, uint16, uint32, uint64
 from numpy.typing import NDArray
 
 from septum.engine.alpha import state as s
-from septum.engine.alpha.compiled import called, inlined
+from septum.engine.alpha.compiled import called, entered, inlined
 from septum.engine.alpha.number import (
     from_single,
     from_vax_single,
@@ -254,3 +254,9 @@ def in_memory(opcode: int, bits: int) -> int:
     if opcode == a.STF:
         return halves_swapped(to_single(bits))
     return words_reversed(bits) if opcode == a.STG else bits
+
+
+@entered
+def converted(opcode: int, value: int) -> int:
+    """What a floating-point load puts in the register, or a store in memory: for Python."""
+    return in_register(opcode, value) if opcode < a.STF else in_memory(opcode, value)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from septum.engine.alpha import state as s
 from septum.engine.alpha.compiled import entered
+from septum.engine.alpha.wrapping import signed
 from septum.layouts import alpha as a
 
 
@@ -47,14 +48,14 @@ class TranslationBuffer:
         Only the pages count, not the offsets. Physical pages outside RAM are the bus's, whose
         accesses leave the processor as Exit.BUS. ASN: the current one unless said.
         """
-        base, frame = virtual & a.PAGE_BASE, physical & a.PHYSICAL_MASK & a.PAGE_BASE
+        base, frame = signed(virtual) & a.PAGE_BASE, physical & a.PHYSICAL_MASK & a.PAGE_BASE
         tag = base | (self.asn if asn is None or every_asn else asn & a.ASN_HIGHEST) << s.ASN_SHIFT
         if frame >= self.memory_size:
             tag |= s.TAG_BUS
         table = mode * s.KINDS + kind
         place = table << s.TABLE_SHIFT | base >> a.PAGE_SHIFT & s.TABLE_ENTRIES - 1
         self.entries[2 * place] = tag
-        self.entries[2 * place + 1] = frame - base
+        self.entries[2 * place + 1] = signed(frame - base)
         self.every_asn[place] = every_asn
 
     def set_asn(self, asn: int) -> None:
@@ -72,7 +73,7 @@ class TranslationBuffer:
 
     def flush_address(self, virtual: int, *, instruction: bool = True, data: bool = True) -> None:
         """Forget what one virtual page leads to, in every address space. TBIS, TBISI, TBISD."""
-        base = virtual & a.PAGE_BASE
+        base = signed(virtual) & a.PAGE_BASE
         for table in range(s.TABLES):
             if instruction if table % s.KINDS == s.EXECUTE else data:
                 place = table << s.TABLE_SHIFT | base >> a.PAGE_SHIFT & s.TABLE_ENTRIES - 1
@@ -94,7 +95,7 @@ class TranslationBuffer:
             tag, distance = self.entries[2 * place : 2 * place + 2].tolist()
             base, mode_and_kind = tag & a.PAGE_BASE, divmod(place >> s.TABLE_SHIFT, s.KINDS)
             asn = None if self.every_asn[place] else tag >> s.ASN_SHIFT & a.ASN_HIGHEST
-            found.append((*mode_and_kind, base, base + distance, asn))
+            found.append((*mode_and_kind, base, signed(base + distance), asn))
         return found
 
 

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from septum.engine.alpha import compiled, core
 from septum.engine.alpha import state as s
-from septum.engine.alpha.access import ALIGNMENT
+from septum.engine.alpha.access import ALIGNMENT, converted
 from septum.engine.alpha.buffer import TranslationBuffer
 from septum.engine.alpha.state import Exit
+from septum.engine.alpha.wrapping import signed as signed
 from septum.layouts import alpha as a
 
 
@@ -23,6 +24,7 @@ def prepare(say: Callable[[str], None]) -> None:
     say("compiling the processor, once: about 20 seconds")
     Processor(np.zeros(a.PAGE_SIZE, np.uint8)).run(1)
     TranslationBuffer(a.PAGE_SIZE).set_asn(0)
+    converted(a.LDT, 0)
     compiled.set_kept()
 
 
@@ -194,7 +196,9 @@ class Processor:
         opcode = self.instruction >> a.OPCODE_SHIFT
         if opcode in (a.LDL, a.LDL_L):
             value = signed(value & a.LONG_MASK, 32)
-        if register != a.ZERO_REGISTER:
+        if a.LDF <= opcode <= a.LDT:
+            self.floating[register] = converted(opcode, signed(value))
+        elif register != a.ZERO_REGISTER:
             self.registers[register] = signed(value)
         self.state[s.PC] += a.INSTRUCTION_SIZE
 
@@ -209,12 +213,6 @@ class Processor:
 _EXITS = tuple(Exit)
 
 
-def signed(value: int, bits: int = 64) -> int:
-    """The number whose lowest bits these are, in two's complement."""
-    half = 1 << bits - 1
-    return (value + half & 2 * half - 1) - half
-
-
 def access_size(instruction: int) -> int:
     """How many bytes a load or store moves."""
     opcode = instruction >> a.OPCODE_SHIFT
@@ -226,5 +224,8 @@ def access_size(instruction: int) -> int:
 def store_value(processor: Processor) -> int:
     """What the store that stopped the processor stores, not negative, of its size."""
     register = processor.instruction >> a.RA_SHIFT & a.REGISTER_MASK
-    size = access_size(processor.instruction)
-    return int(processor.registers[register]) & (1 << 8 * size) - 1
+    size, opcode = access_size(processor.instruction), processor.instruction >> a.OPCODE_SHIFT
+    value = int(processor.registers[register])
+    if a.STF <= opcode <= a.STT:
+        value = int(converted(opcode, int(processor.floating[register])))
+    return value & (1 << 8 * size) - 1

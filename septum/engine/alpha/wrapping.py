@@ -27,3 +27,9 @@ def minus(one: int, other: int) -> int:
 def times(one: int, other: int) -> int:
     """The low 64 bits of the product, signed."""
     return int64(uint64(one) * uint64(other))
+
+
+def signed(value: int, bits: int = 64) -> int:
+    """The number whose lowest bits these are, in two's complement: for Python's own integers."""
+    half = 1 << bits - 1
+    return (value + half & 2 * half - 1) - half
