@@ -195,7 +195,8 @@ def ending_of(instance: Instance) -> Ending:
     words = show.last_words(instance)
     registers = words.pop("registers")
     assert isinstance(registers, list)
-    lines = [f"  {key.replace('_', ' ')} {value}" for key, value in words.items()]
+    known = {key: value for key, value in words.items() if key != "ended" and value != ""}
+    lines = [f"  {key.replace('_', ' ')} {value}" for key, value in known.items()]
     for first in range(0, len(registers), REGISTERS_A_LINE):
         part = registers[first : first + REGISTERS_A_LINE]
         lines.append("  " + " ".join(f"r{first + at} {value}" for at, value in enumerate(part)))

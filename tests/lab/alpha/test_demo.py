@@ -77,8 +77,7 @@ def test_counts_of_every_kind(reported: Reported) -> None:
 
 def test_the_interrupt_table_is_the_patent_s(reported: Reported) -> None:
     rows = [
-        (row["request"], row["device"], row["handled_by"])
-        for row in reported[0]["interrupt_table"]
+        (row["request"], row["device"], row["handled_by"]) for row in reported[0]["interrupt_table"]
     ]
     assert [row[0] for row in rows[:5]] == [
         "NMI",
