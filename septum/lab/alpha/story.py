@@ -21,7 +21,7 @@ def told(found: Row, promised: Mapping[str, Promise]) -> str:
     lines = [
         "",
         story.rule(),
-        story.centred(f"{len(promised)} operating systems, one Alpha processor, all software"),
+        story.centred(f"{story.counted(len(promised))} operating systems, one Alpha processor"),
         story.rule(),
     ]
     lines += story.side_by_side("", [[name.upper()] for name in promised])
