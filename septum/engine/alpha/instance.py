@@ -13,10 +13,12 @@ from septum.engine.alpha import state as s
 from septum.engine.alpha.computer import Computer
 from septum.engine.alpha.loading import Image, load
 from septum.engine.alpha.palcode.interrupts import Interrupts, Wire
-from septum.engine.alpha.palcode.registers import Access, Palcode
+from septum.engine.alpha.palcode.registers import Access, OutsideMemory, Palcode
 from septum.engine.alpha.processor import Processor
+from septum.engine.alpha.view.bars import Bars
 from septum.engine.alpha.view.chipset import Chipset, Requests
 from septum.engine.alpha.view.configuration import Configuration, OwnedFunction
+from septum.engine.alpha.view.dma_memory import DmaMemory
 from septum.engine.alpha.view.host_bridge import HostBridge
 from septum.engine.alpha.view.ports import IsaDevices, Port, Ports, forwarded
 from septum.engine.alpha.view.windows import TablePlaces
@@ -24,7 +26,6 @@ from septum.layouts import alpha as a
 from septum.layouts import hwrpb, palcode, tsunami
 from septum.machine.model import Function, IsaDevice
 from septum.partitions.model import Partition
-from septum.translation.pci_config import BarState
 from septum.translation.physical import Lease, PhysicalMap, Region
 from septum.units import PciAddress, Span
 
@@ -114,12 +115,11 @@ class Instance:
         self.requests = Requests()
         self.interrupts = Interrupts(pal, self.requests, self._wires())
         self._make_isa()
+        self.bars = Bars(pal, self.hoses)
         self._players: dict[str, Access] = {}
         self._make_bridges()
         self._make_configuration()
         self._make_chipset()
-        self._placed: dict[PciAddress, tuple[BarState, ...]] = {}
-        self._bar_regions: dict[tuple[PciAddress, int], Region] = {}
         self._place_bars()
 
     def _wires(self) -> tuple[Wire, ...]:
@@ -158,6 +158,7 @@ class Instance:
         world, pal = self.world, self.pal
         read, write = world.computer.read, world.computer.write
         self.bridges: dict[int, HostBridge] = {}
+        dma = DmaMemory(pal, self._table_stored)
         for hose in self.hoses:
             start = tsunami.hose_address(hose, tsunami.PCHIP)
             self.bridges[hose] = HostBridge(
@@ -165,13 +166,9 @@ class Instance:
                 lambda offset, value, start=start: write(  # type: ignore[misc]
                     start + offset, tsunami.REGISTER_SIZE, value
                 ),
-                self.memory.size,
-                self._dma_page,
-                self._own_table,
-                self._put,
+                dma,
                 world.places,
                 pal.reject,
-                self._watch,
             )
         ports = self.isa.ports()
         for device in world.isa:
@@ -198,10 +195,15 @@ class Instance:
         self.pal.reject("I/O port", "not this instance's")
 
     def _window_sets(self, hose: int) -> tuple[int, ...]:
-        if hose not in self.world.shared_hoses:
+        """A Pchip's window sets that are its own to fill: none where it owns no function."""
+        here = [
+            one.address
+            for one in self.functions
+            if one.address.domain == hose and one.class_code != _ISA_CLASS
+        ]
+        if here and hose not in self.world.shared_hoses:
             return (0,)
         first, step = tsunami.REQUESTER_WINDOWS.start, tsunami.REQUESTER_STEP
-        here = (one.address for one in self.functions if one.address.domain == hose)
         return tuple(first + address.device * step for address in here)
 
     def _make_configuration(self) -> None:
@@ -279,77 +281,11 @@ class Instance:
         return 0
 
     def _place_bars(self) -> None:
-        """Let the BARs of its functions answer where it has put them now."""
-        for address, owned in self.configuration.owned.items():
-            bars = tuple(bar for bar in owned.bars if bar.kind != "io")
-            if bars == self._placed.get(address):
-                continue
-            self._placed[address] = bars
-            for bar in bars:
-                self._place_bar(address, owned, bar)
+        self.bars.place(self.configuration.owned)
 
-    def _place_bar(self, address: PciAddress, owned: OwnedFunction, bar: BarState) -> None:
-        pal = self.pal
-        old = self._bar_regions.pop((address, bar.index), None)
-        if old is not None:
-            pal.physical.remove(old)
-            self.forget(old.span)
-        if not bar.enabled or bar.span.end > tsunami.PCI_MEMORY.size:
-            return
-        machine = next(one for one in owned.function.bars if one.index == bar.index)
-        seen = tsunami.hose_address(self._seen(address.domain), tsunami.PCI_MEMORY)
-        own = tsunami.hose_address(address.domain, tsunami.PCI_MEMORY)
-        region = Region(
-            Span(seen + bar.span.start, bar.span.size),
-            own + machine.span.start,
-            f"{address} BAR {bar.index}",
-        )
-        if pal.physical.place(region):
-            self._bar_regions[address, bar.index] = region
-        else:
-            pal.reject("BAR", "something else answers there")
-        pal.played.clear()
-
-    def forget(self, span: Span) -> None:
-        """Drop leases of a span whose owner made them void."""
-        for page in self.pal.leases.drop(span):
-            self.pal.context.buffer.flush_physical(page, 1)
-
-    def _dma_page(self, page: int) -> int | None:
-        """The machine's page behind a page of memory that a device is to reach."""
-        if not 0 <= page < self.pal.ram_pages:
-            return None
-        held = self.pal.pages.get(page)
-        return held if held is not None else self.pal.judge(page)[1]
-
-    def _own_table(self, physical: int, pages: int) -> bytes | None:
-        size = pages * tsunami.ENTRY_SIZE
-        if physical + size > self.memory.size:
-            return None
-        start = self.memory.start + physical
-        return self.processor.memory[start : start + size].tobytes()
-
-    def _watch(self, physical: int, size: int, is_on: bool) -> None:
-        """Look at stores to a table of its own, or no longer."""
-        pages = range(physical >> a.PAGE_SHIFT, (physical + size - 1 >> a.PAGE_SHIFT) + 1)
-        if is_on:
-            self.pal.watch(pages, self._table_store)
-        else:
-            for page in pages:
-                self.pal.watched.pop(page, None)
-
-    def _table_store(self, physical: int, size: int, value: int | None) -> int:
-        """A store to memory where one of its scatter-gather tables is."""
-        self.pal.write_bytes(physical, (value or 0).to_bytes(size, "little"))
-        quad = physical & -palcode.QUAD
-        entry = self.pal.read_quad(quad) & (1 << 64) - 1
+    def _table_stored(self, physical: int, entry: int) -> None:
         for bridge in self.bridges.values():
-            bridge.stored(quad, entry)
-        return 0
-
-    def _put(self, place: int, data: bytes) -> None:
-        """Into the VMM's own memory."""
-        self.processor.memory.data[place : place + len(data)] = data
+            bridge.stored(physical, entry)
 
     # ---- from outside
 
@@ -360,18 +296,7 @@ class Instance:
 
     def revoke_bar(self, address: PciAddress, bar: int | None = None) -> list[Lease]:
         """Take back what leads to a function's registers: the next access is judged anew."""
-        held = self.pal.leases.runs(self.pal.physical)
-        names = [
-            region.what
-            for (owner, index), region in self._bar_regions.items()
-            if owner == address and bar in (None, index)
-        ]
-        taken = [lease for lease in held if lease.what in names]
-        for lease in taken:
-            first = lease.instance.start >> a.PAGE_SHIFT
-            for page in range(first, lease.instance.end >> a.PAGE_SHIFT):
-                self.pal.take_back(page)
-        return taken
+        return self.bars.revoke(address, bar)
 
     def revoke(self, page: int) -> bool:
         """Take back the lease of a page of it, for the processor and for devices [0027]."""
@@ -395,10 +320,13 @@ class Instance:
 
     def wants(self) -> int:
         """What its operating system asked for when it halted: flags of its slot."""
-        at = palcode.HWRPB + self.pal.read_quad(
-            palcode.HWRPB + hwrpb.Hwrpb.offset_of("processor_offset")
-        )
-        return self.pal.read_quad(at + hwrpb.SLOT_FLAGS) & palcode.FLAG_HALT_REQUESTED
+        offset = hwrpb.Hwrpb.offset_of("processor_offset")
+        try:
+            slot = palcode.HWRPB + self.pal.read_quad(palcode.HWRPB + offset)
+            flags = self.pal.read_quad(slot + hwrpb.SLOT_FLAGS)
+        except OutsideMemory:
+            return palcode.HALT_REMAIN  # it has written over its own table
+        return flags & palcode.FLAG_HALT_REQUESTED
 
 
 _ISA_CLASS = tsunami.ISA_BRIDGE_CLASS

@@ -29,10 +29,10 @@ from septum.engine.alpha.processor import Processor
 from septum.engine.alpha.seat import Seat
 from septum.engine.alpha.view.enumeration import functions
 from septum.engine.alpha.view.windows import TablePlaces
-from septum.errors import GuestProblem
+from septum.errors import GuestProblem, TableProblem
 from septum.layouts import alpha as a
-from septum.layouts import hwrpb, palcode
-from septum.machine.model import Machine
+from septum.layouts import hwrpb, palcode, tsunami
+from septum.machine.model import Function, Machine
 from septum.memory.slices import slices
 from septum.partitions.model import Partition
 
@@ -84,12 +84,16 @@ class Monitor:
         computer = self.computer
         table = self._firmware()
         computer.memory.data[palcode.HWRPB : palcode.HWRPB + len(table)] = table
-        owners: dict[int, set[str]] = {}
-        for partition in partitions:
-            for address in partition.functions:
-                owners.setdefault(address.domain, set()).add(partition.name)
-        shared = frozenset(hose for hose, names in owners.items() if len(names) > 1)
         found = functions(computer.read, computer.write, len(computer.hoses))
+        shared = _shared_hoses(found, partitions)
+        for hose in shared:
+            if not computer.description.hoses[hose].requester_windows:
+                raise TableProblem(
+                    f"hose {hose} cannot be divided",
+                    because="its DMA windows do not tell one device from another's",
+                    remedy="give all of it to one instance, or take a computer whose hose has "
+                    "windows for each requester: one-hose",
+                )
         return World(
             computer=computer,
             functions=found,
@@ -124,9 +128,16 @@ class Monitor:
         for seat in self.seats:
             for instance in seat.instances:
                 if not names or instance.name in names:
-                    instance.start(instance.name in self._kseg_open)
+                    self._start(instance)
                     seat.queue.remove(instance.name)
                     seat.queue.add(instance.name, instance.partition.processors.weight)
+
+    def _start(self, instance: Instance) -> None:
+        try:
+            instance.start(instance.name in self._kseg_open)
+        except GuestProblem as problem:
+            instance.end(str(problem.what))
+            raise
 
     def stop(self, name: str, why: str = "stopped") -> None:
         """End an instance, from outside or because it cannot go on."""
@@ -317,13 +328,26 @@ class Monitor:
             if instance.partition.on_reboot == "restart":
                 instance.end("restarting")
                 seat.processor.skip(_RESTART)
-                instance.start(instance.name in self._kseg_open)
+                self._start(instance)
                 seat.queue.remove(instance.name)
                 seat.queue.add(instance.name, instance.partition.processors.weight)
                 return
             self.stop(instance.name, "asked to be restarted")
             return
         self.stop(instance.name, "powered off")
+
+
+def _shared_hoses(
+    found: Sequence[Function], partitions: Sequence[Partition]
+) -> frozenset[int]:
+    """Hoses with functions of more than one owner; the ISA bridge is everybody's."""
+    bridges = {one.address for one in found if one.class_code == tsunami.ISA_BRIDGE_CLASS}
+    owners: dict[int, set[str]] = {}
+    for partition in partitions:
+        for address in partition.functions:
+            if address not in bridges:
+                owners.setdefault(address.domain, set()).add(partition.name)
+    return frozenset(hose for hose, names in owners.items() if len(names) > 1)
 
 
 def _nothing(pal: Palcode) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from septum.engine.alpha.inventory import FIRMWARE
+from septum.errors import TableProblem
 from septum.layouts import alpha as a
 from septum.layouts import palcode, tsunami
 from septum.layouts.palcode import Call
-from septum.units import MiB
+from septum.units import MiB, PciAddress
 from tests.engine.alpha.assembler import literal, memory, operate
 from tests.engine.alpha.guests import (
     A0,
@@ -211,6 +212,59 @@ def test_dma_aimed_at_the_other() -> None:
                 assert own.start <= segment.physical
                 assert segment.physical + segment.length <= own.end
     assert ("DMA window", "the monster window reaches all memory") in bench.reasons()
+
+
+def test_dma_that_is_refused_is_recorded_as_its_owner_s() -> None:
+    """The machine's bridge tells; the reason stands with the instance, with its other refusals."""
+    bench = Bench(counting(100_000), counting(1)).start()
+    bench.monitor.run(10_000)
+    bench.computer.hoses[0].pchip.write_memory(1, bench.good.memory.start, b"mine now")
+    bench.monitor.run(20_000)
+    assert bench.bad.rejections["DMA", "no window"] == 1
+    assert not bench.good.rejections
+
+
+def test_who_owns_nothing_on_a_hose_opens_no_window_of_it() -> None:
+    """Its writes to the Pchip would lead the other's devices into its own memory."""
+    each = {
+        "bad": {"functions": ()},
+        "good": {"functions": (PciAddress(0, 0, 1, 0), PciAddress(0, 0, 2, 0))},
+    }
+    bench = Bench(counting(1), counting(100_000), changes=each).start()
+    for offset, value in ((0, 0x80000001), (0x100, 0x7FF00000), (0x200, 0)):
+        bench.bad.bridges[0].access(tsunami.PCHIP.start + offset, 8, value)
+    (segment,) = bench.computer.hoses[0].pchip.segments(1, 0x80000000, 8, True)
+    assert segment.refused
+
+
+def test_one_hose_without_requesters_windows_is_not_divided() -> None:
+    each = {
+        "bad": {"functions": (PciAddress(0, 0, 1, 0),)},
+        "good": {"functions": (PciAddress(0, 0, 2, 0),)},
+    }
+    with pytest.raises(TableProblem, match="hose 0"):
+        Bench(counting(1), counting(1), changes=each)
+
+
+def test_its_own_table_written_over() -> None:
+    """The console reads the HWRPB when it halts, and at callbacks: it may be anything by then."""
+    guest = Guest()
+    guest.prepared()
+    guest.load(9, KSEG + palcode.HWRPB)
+    guest.load(1, ONES - 7)
+
+    def body() -> None:
+        guest.put(memory(a.STQ, 1, 9))
+        guest.add(9, 8)
+
+    guest.loop(11, 1024, body, "wipe")
+    guest.call(palcode.CONSOLE_FIXUP)
+    guest.put(memory(a.LDA, A0, ZERO, palcode.Callback.PUTS))
+    guest.call(palcode.CONSOLE_DISPATCH)
+    guest.halt()
+    bench = Bench(guest, counting(1000)).run()
+    assert bench.bad.ended == "powered off"
+    assert bench.good.ended == "powered off"
 
 
 @pytest.mark.parametrize("opcode", [0x19, 0x1B, 0x1D, 0x1E, 0x1F])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from septum.engine.alpha.view import windows
+from septum.engine.alpha.view.dma_memory import DmaMemory
 from septum.engine.alpha.view.windows import Refused, TablePlaces, Wanted
 from septum.layouts import tsunami
 
@@ -22,32 +23,23 @@ class HostBridge:
     """One hose's Pchip as its owner sees it.
 
     `write` stores into a register of the machine's Pchip by its offset; `sets` are the offsets of
-    the window sets that are the instance's: the common one, or its requesters'. `page_of` and
-    `memory` say what of the instance's memory may be named; `put` writes into the VMM's memory;
-    `refuse` records; `watch` asks to be told of stores to a run of its memory (or no longer).
+    the window sets that are the instance's: the common one, its requesters', or none. `dma` is
+    its memory; `refuse` records.
     """
 
     def __init__(
         self,
         sets: tuple[int, ...],
         write: Callable[[int, int], None],
-        memory: int,
-        page_of: windows.PageOf,
-        read_table: Callable[[int, int], bytes | None],
-        put: windows.Store,
+        dma: DmaMemory,
         places: TablePlaces,
         refuse: Callable[[str, str], None],
-        watch: Callable[[int, int, bool], None],
     ) -> None:
         self._sets = sets
         self._write = write
-        self._memory = memory
-        self._page_of = page_of
-        self._read_table = read_table
-        self._put = put
+        self._dma = dma
         self._places = places
         self._refuse = refuse
-        self._watch = watch
         self._registers: dict[int, int] = {
             tsunami.PchipControl.offset: int(tsunami.PchipControl(0).but(arbiter_enable=1))
         }
@@ -113,21 +105,21 @@ class HostBridge:
         if place is None:
             self._refuse("DMA window", "the VMM has no memory left for its table")
             return
-        self._put(place, table)
+        self._dma.put(place, table)
         self._tables[number] = place, len(table)
         self.opened[number] = asked
         self._install(number, windows.registers(asked.base, place, len(table)))
 
     def _table(self, asked: Wanted) -> bytes | None:
         if not asked.scatter_gather:
-            return windows.table_of(asked, self._memory, self._page_of)
+            return windows.table_of(asked, self._dma.size, self._dma.page_of)
         pages = asked.size >> tsunami.PAGE_SHIFT
-        own = self._read_table(table_start(asked), pages)
+        own = self._dma.read_table(table_start(asked), pages)
         if own is None:
             self._refuse("DMA window", "its table is not in the instance's memory")
             return None
-        self._watch(table_start(asked), pages * tsunami.ENTRY_SIZE, True)
-        return windows.translated(own, self._page_of)
+        self._dma.watch(table_start(asked), pages * tsunami.ENTRY_SIZE, True)
+        return windows.translated(own, self._dma.page_of)
 
     def stored(self, physical: int, entry: int) -> None:
         """The instance wrote an entry of a scatter-gather table of its own: follow it."""
@@ -137,7 +129,7 @@ class HostBridge:
             if window.scatter_gather and start <= physical < start + size:
                 place = self._tables[number][0] + physical - start
                 raw = entry.to_bytes(tsunami.ENTRY_SIZE, "little")
-                self._put(place, windows.translated(raw, self._page_of))
+                self._dma.put(place, windows.translated(raw, self._dma.page_of))
 
     def _install(self, number: int, values: tuple[int, int, int]) -> None:
         for offset in self._sets:
@@ -148,7 +140,7 @@ class HostBridge:
         window = self.opened.pop(number, None)
         if window is not None and window.scatter_gather:
             pages = window.size >> tsunami.PAGE_SHIFT
-            self._watch(table_start(window), pages * tsunami.ENTRY_SIZE, False)
+            self._dma.watch(table_start(window), pages * tsunami.ENTRY_SIZE, False)
         if number in self._tables:
             self._places.give_back(*self._tables.pop(number))
 

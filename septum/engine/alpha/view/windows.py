@@ -15,7 +15,6 @@ from typing import NamedTuple
 from septum.layouts import tsunami
 
 PageOf = Callable[[int], int | None]
-Store = Callable[[int, bytes], None]
 
 _STEP = tsunami.REGISTER_STEP
 _COUNT = tsunami.WINDOWS
