@@ -19,7 +19,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 NAMES = (
     *("access", "arithmetic", "buffer", "bytewise", "compiled", "convert", "core"),
-    *("floating", "integer", "number", "palcalls", "state", "wrapping"),
+    *("floating", "integer", "number", "palcalls", "state", "vax", "wrapping"),
 )
 HERE = os.path.dirname(__file__)
 SOURCES = (

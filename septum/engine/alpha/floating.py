@@ -38,6 +38,7 @@ from septum.engine.alpha.number import (
     to_single,
     unpacked,
 )
+from septum.engine.alpha.vax import vax
 from septum.layouts import alpha as a
 
 NO_SUCH = -1  # in place of exceptions: there is no such function
@@ -60,7 +61,7 @@ def floating_operation(
         return from_registers(instruction, registers, floating, state)
     if opcode == a.FPTI:
         return to_registers(instruction, registers, floating)
-    return s.ILLEGAL_INSTRUCTION
+    return vax(instruction, floating, state)
 
 
 @inlined
@@ -82,9 +83,11 @@ def from_registers(
         floating[place] = from_vax_single(halves_swapped(value))
     else:
         code = function & a.FLOATING_CODE_MASK
-        if code != a.SQRTS and code != a.SQRTT:
-            return s.ILLEGAL_INSTRUCTION
-        return ieee(instruction, floating, state)
+        if code == a.SQRTS or code == a.SQRTT:
+            return ieee(instruction, floating, state)
+        if code == a.SQRTF or code == a.SQRTG:
+            return vax(instruction, floating, state)
+        return s.ILLEGAL_INSTRUCTION
     return 0
 
 
