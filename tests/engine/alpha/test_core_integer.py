@@ -160,7 +160,7 @@ OPERATIONS = {**ARITHMETIC, **LOGICAL, **MULTIMEDIA, **BYTES}
 
 # Few examples each: random sequences against QEMU are many.
 @pytest.mark.parametrize("which", OPERATIONS, ids=lambda which: f"{which[0]:02x}.{which[1]:02x}")
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(first=QUAD, second=QUAD, short=st.integers(0, 255))
 def test_results(which: tuple[int, int], first: int, second: int, short: int) -> None:
     BENCH[1], BENCH[2] = first, second

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from septum.engine.alpha.buffer import TranslationBuffer
@@ -71,6 +71,7 @@ def test_addresses_that_share_an_entry_are_not_confused(bench: Bench) -> None:
     assert reaches(bench, DATA) == Exit.DTB_MISS  # it gave its place
 
 
+@settings(deadline=None)
 @given(st.integers(0, ONES), st.integers(1, RAM // PAGE - 1))
 def test_a_page_leads_to_its_page(address: int, page: int) -> None:
     bench = Bench()
@@ -252,6 +253,7 @@ def test_kseg_is_the_kernel_s(bench: Bench) -> None:
     assert bench.processor.run(1) == Exit.ITB_MISS
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from([a.LDQ, a.LDL, a.LDWU, a.LDBU, a.LDQ_U, a.STQ, a.STB, a.STT, a.LDS, a.STQ_C]),
     st.one_of(
@@ -315,6 +317,7 @@ def test_two_processors_share_memory(bench: Bench) -> None:
     assert bench.processor.instructions == other.instructions == 1
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(
