@@ -172,6 +172,7 @@ def test_results(which: tuple[int, int], first: int, second: int, short: int) ->
 
 
 @pytest.mark.parametrize("function", CONDITIONS)
+@settings(deadline=None)
 @given(first=QUAD, second=QUAD)
 def test_conditional_moves(function: int, first: int, second: int) -> None:
     BENCH[1], BENCH[2], BENCH[3] = first, second, 5
@@ -190,6 +191,7 @@ CHECKED = {
 
 
 @pytest.mark.parametrize("which", CHECKED)
+@settings(deadline=None)
 @given(first=QUAD, second=QUAD)
 def test_overflow_is_found(which: tuple[int, int], first: int, second: int) -> None:
     bits, operation = CHECKED[which]
