@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -30,8 +31,10 @@ SOURCES = (
 
 def cache_directory() -> str:
     """Where this version's compiled code is kept: below XDG_CACHE_HOME, or ~/.cache."""
-    digest = hashlib.sha256(numba.__version__.encode())
+    digest = hashlib.sha256(f"{numba.__version__} {sys.implementation.cache_tag}".encode())
     for path in SOURCES:
+        # Numba knows a file by its place and time too: another checkout has code of its own
+        digest.update(f"{path} {os.stat(path).st_mtime_ns}".encode())
         with open(path, "rb") as source:
             digest.update(source.read())
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
