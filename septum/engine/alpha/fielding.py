@@ -81,17 +81,23 @@ class Fielding:
             at = tsunami.hose_address(hose, tsunami.PCHIP) + tsunami.PchipError.offset
             error = tsunami.PchipError(self._computer.read(at, _QUAD))
             self._computer.write(at, _QUAD, tsunami.PCHIP_ERRORS)
-            for instance in self._owners(hose):
+            for instance in self._owners(hose, error.syndrome):
                 why = "its window's entry is not valid" if error.scatter_gather else "no window"
                 instance.pal.reject("DMA", why)
                 instance.pal.last_trap = f"DMA at bus address {error.address:#x}: {why}"
 
-    def _owners(self, hose: int) -> list[Instance]:
+    def _owners(self, hose: int, slot: int) -> list[Instance]:
+        """Whose device it was: the hose's owner, or, where it is divided, the slot's."""
+        divided = self._computer.description.hoses[hose].requester_windows
         return [
             one
             for seat in self._seats
             for one in seat.running
-            if any(function.address.domain == hose for function in one.functions)
+            if any(
+                function.address.domain == hose
+                and (not divided or function.address.device == slot)
+                for function in one.functions
+            )
         ]
 
     def _forward_isa(self, now: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from septum.engine.alpha.description import load
 from septum.engine.alpha.inventory import FIRMWARE
 from septum.errors import TableProblem
 from septum.layouts import alpha as a
@@ -222,6 +223,20 @@ def test_dma_that_is_refused_is_recorded_as_its_owner_s() -> None:
     bench.monitor.run(20_000)
     assert bench.bad.rejections["DMA", "no window"] == 1
     assert not bench.good.rejections
+
+
+def test_on_a_divided_hose_refused_dma_is_its_slot_s_owner_s() -> None:
+    each = {
+        "bad": {"functions": (PciAddress(0, 0, 1, 0), PciAddress(0, 0, 2, 0))},
+        "good": {"functions": (PciAddress(0, 0, 3, 0), PciAddress(0, 0, 4, 0))},
+    }
+    one_hose = load("one-hose")
+    bench = Bench(counting(100_000), counting(100_000), changes=each, described=one_hose).start()
+    bench.monitor.run(10_000)
+    bench.computer.hoses[0].pchip.write_memory(3, 0x80000000, b"too soon")
+    bench.monitor.run(20_000)
+    assert not bench.bad.rejections
+    assert bench.good.rejections["DMA", "no window"] == 1
 
 
 def test_who_owns_nothing_on_a_hose_opens_no_window_of_it() -> None:
