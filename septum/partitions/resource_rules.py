@@ -48,6 +48,7 @@ def names_are_plain(case: Case) -> Iterator[Finding]:
 def kernels_are_there(case: Case) -> Iterator[Finding]:
     if case.files_exist is None:
         return
+    builds = "" if case.machine.hosted else "; make alpha builds those of Septum's example"
     for instance in case.draft.instances:
         for key, path in (("kernel", instance.kernel), ("initrd", instance.initrd)):
             if path is not None and not case.files_exist(path):
@@ -55,7 +56,7 @@ def kernels_are_there(case: Case) -> Iterator[Finding]:
                     ("instances", instance.name, key),
                     f"{key} of {instance.name} is missing or cannot be read",
                     f"there is no readable file {path}",
-                    "correct the path (relative paths begin at the table's folder)",
+                    "correct the path (relative paths begin at the table's folder)" + builds,
                 )
 
 

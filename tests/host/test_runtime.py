@@ -52,3 +52,36 @@ def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(HostProblem, match="cannot make the run directory"):
         RunDirectory(str(tmp_path / "file" / "run")).make()
+
+
+def test_a_user_has_a_directory_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = os.geteuid() or 1000
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    theirs = os.stat_result((0o40700, 0, 0, 0, user, *[0] * 5))
+    monkeypatch.setattr(os, "lstat", lambda path: theirs)
+    environment = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    own = RunDirectory.personal(environment)
+    assert own.root == str(tmp_path / "septum") and own.logs == str(tmp_path / "septum/log")
+    # Until something of theirs runs, they look where root's instances are
+    assert RunDirectory.from_environment(environment).root == DEFAULT_ROOT
+    own.make()
+    assert RunDirectory.from_environment(environment).root == own.root
+    assert own.instances() == []
+    moved = {**environment, "SEPTUM_RUN": "/a", "SEPTUM_LOG": "/b"}
+    assert RunDirectory.personal(moved).root == "/a" and RunDirectory.personal(moved).logs == "/b"
+
+
+def test_somebody_else_s_directory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: os.stat(tmp_path).st_uid + 1)
+    (tmp_path / "septum").mkdir()
+    with pytest.raises(HostProblem, match="cannot be used"):
+        RunDirectory.personal({"XDG_RUNTIME_DIR": str(tmp_path)})
+
+
+def test_root_has_no_other() -> None:
+    if os.geteuid() == 0:
+        assert RunDirectory.personal({"XDG_RUNTIME_DIR": "/run/user/0"}).root == DEFAULT_ROOT
