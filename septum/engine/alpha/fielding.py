@@ -66,12 +66,13 @@ class Fielding:
 
     def _asked_for(self, seat: Seat, instance: Instance) -> None:
         """Switch to the owner, or let it wait for its turn."""
-        at_once = False
-        if seat.processor.context is not instance.pal.context:
-            at_once = instance.partition.interrupts == "switch"
-            instance.counters["interrupt switched" if at_once else "interrupt queued"] += 1
-            seat.preempt |= at_once
-        seat.queue.wake(instance.name, at_once)
+        if seat.processor.context is instance.pal.context:
+            seat.queue.wake(instance.name)
+            return
+        wants = instance.partition.interrupts == "switch"
+        at_once = seat.queue.wake(instance.name, at_once=wants)
+        instance.counters["interrupt switched" if at_once else "interrupt queued"] += 1
+        seat.preempt |= at_once
 
     def _tell_refused_dma(self, requests: int) -> None:
         """A device named what no window gives: recorded as its owner's, and cleared."""

@@ -8,6 +8,7 @@ the others stand, so that it cannot save up time.
 from __future__ import annotations
 
 _SCALE = 1 << 20
+_LEAD = 2  # slices
 
 
 class _Entry:
@@ -30,7 +31,7 @@ class RunQueue:
 
     def add(self, name: str, weight: int) -> None:
         """An instance that has something to do."""
-        self._entries[name] = _Entry(max(weight, 1), self._least())
+        self._entries[name] = _Entry(max(weight, 1), self._least() or 0)
 
     def remove(self, name: str) -> None:
         """One that has ended."""
@@ -58,16 +59,26 @@ class RunQueue:
         """It gives the rest of its slice away, until wake()."""
         self._entries[name].waiting = True
 
-    def wake(self, name: str, at_once: bool = False) -> None:
-        """It has something to do; `at_once`: it is to run next."""
+    def wake(self, name: str, at_once: bool = False) -> bool:
+        """It has something to do. `at_once`: run it next; whether it will be.
+
+        Who is two slices ahead of the others is not: it could take all the time by letting its
+        devices ask. Its turn comes, as without an interrupt.
+        """
         entry = self._entries.get(name)
         if entry is None:
-            return
+            return False
+        least = self._least(but=name)
         if entry.waiting:
             entry.waiting = False
-            entry.virtual = max(entry.virtual, self._least(but=name))
-        if at_once and name not in self._asked:
+            if least is not None:
+                entry.virtual = max(entry.virtual, least)
+        lead = _LEAD * self.slice * _SCALE // entry.weight
+        if not at_once or (least is not None and entry.virtual - least > lead):
+            return False
+        if name not in self._asked:
             self._asked.append(name)
+        return True
 
     def is_alone(self, name: str) -> bool:
         """Whether nobody else has something to do."""
@@ -80,11 +91,13 @@ class RunQueue:
         entry = self._entries.get(name)
         return entry.used if entry else 0
 
-    def _least(self, but: str = "") -> int:
-        """Where the one furthest behind stands, of those that are ready."""
-        times = [
-            one.virtual
-            for name, one in self._entries.items()
-            if name != but and not one.waiting
-        ]
-        return min(times, default=0)
+    def _least(self, but: str = "") -> int | None:
+        """Where the one furthest behind stands, of those that are ready; None: nobody is."""
+        return min(
+            (
+                one.virtual
+                for name, one in self._entries.items()
+                if name != but and not one.waiting
+            ),
+            default=None,
+        )

@@ -55,10 +55,13 @@ def test_an_interrupt_s_owner_is_next() -> None:
     queue = RunQueue(1000)
     queue.add("a", 1)
     queue.add("b", 1)
-    queue.charge("b", 50_000)
-    queue.wake("b", at_once=True)
-    queue.wake("b", at_once=True)
+    queue.charge("b", 1_500)
+    assert queue.wake("b", at_once=True)
+    assert queue.wake("b", at_once=True)
     assert [queue.pick(), queue.pick()] == ["b", "a"]
+    queue.charge("b", 1_500)
+    assert not queue.wake("b", at_once=True)
+    assert queue.pick() == "a"
 
 
 def test_one_that_has_ended_is_not_asked() -> None:
@@ -70,3 +73,33 @@ def test_one_that_has_ended_is_not_asked() -> None:
     queue.charge("a", 5)
     assert queue.pick() is None
     assert queue.used("a") == 0
+
+
+@given(some.integers(1, 1000), some.integers(1, 10), some.integers(1, 10))
+def test_asking_all_the_time_takes_no_time_from_others(
+    until_it_asks: int, own: int, other: int
+) -> None:
+    """One lets its device interrupt as soon as the other runs; the shares stay by weight."""
+    queue = RunQueue(1000)
+    queue.add("asks", own)
+    queue.add("works", other)
+    for _ in range(4_000):
+        name = queue.pick()
+        assert name is not None
+        if name == "works" and queue.wake("asks", at_once=True):
+            queue.charge(name, until_it_asks)
+        else:
+            queue.charge(name, 1000)
+    together = queue.used("asks") + queue.used("works")
+    fair = together * other / (own + other)
+    assert queue.used("works") > fair - 1000 * (5 + 3 * other / own)
+
+
+def test_who_just_woke_is_switched_to() -> None:
+    queue = RunQueue(1000)
+    queue.add("a", 1)
+    queue.add("b", 1)
+    queue.wait("b")
+    queue.charge("a", 500_000)
+    assert queue.wake("b", at_once=True)
+    assert queue.pick() == "b"
