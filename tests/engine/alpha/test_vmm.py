@@ -485,3 +485,17 @@ def test_a_dedicated_serial_port() -> None:
     assert bench.bad.ended == "powered off"
     assert bench.result(2) == 0x800 + 3 * 16
     assert bench.result(3) == ord("x")
+
+
+def test_trapping_costs_its_own_time() -> None:
+    """A guest that only traps gets no more exits in a slice than its answers are worth."""
+    guest = Guest()
+    guest.load(9, CONFIGURATION)
+    guest.label("trap")
+    guest.put(memory(a.LDL, 1, 9))
+    guest.branch(a.BR, ZERO, "trap")
+    bench = Bench(guest, spinning()).start()
+    bench.monitor.run(4_000_000)
+    queue = bench.monitor.seats[0].queue
+    assert queue.used("bad") == pytest.approx(queue.used("good"), rel=0.1)
+    assert bench.bad.counters["exit data miss"] < 15_000
