@@ -201,6 +201,20 @@ def processors_exist(case: Case) -> Iterator[Finding]:
                 yield case.finding(key, what, because, "name it once")
 
 
+def one_processor_where_no_host_moves_them(case: Case) -> Iterator[Finding]:
+    """Linux moves an instance from processor to processor; without it, it has a place on one."""
+    if case.machine.hosted:
+        return
+    for instance in case.draft.instances:
+        if instance.processors is not None and len(instance.processors.numbers) > 1:
+            yield case.finding(
+                ("instances", instance.name, "processors"),
+                f"{instance.name} has more than one processor",
+                f"each instance runs on one processor of {case.machine.name}",
+                "name one; others may share it",
+            )
+
+
 def own_processors_are_alone(case: Case) -> Iterator[Finding]:
     users: dict[int, list[tuple[str, bool]]] = {}
     for instance in case.draft.instances:

@@ -23,6 +23,7 @@ RULES: tuple[Rule, ...] = (
     resources.memory_can_be_placed,
     resources.slices_do_not_overlap,
     resources.processors_exist,
+    resources.one_processor_where_no_host_moves_them,
     resources.own_processors_are_alone,
     resources.linux_keeps_a_processor,
     functions.every_function_exists,

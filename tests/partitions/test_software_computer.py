@@ -180,6 +180,14 @@ def test_all_processors_may_be_owned_where_no_linux_needs_one(changed: Changed) 
     assert changed(EXAMPLE.read_text(), new, two).partitions[0].processors.own
 
 
+def test_an_instance_has_its_place_on_one_processor(finding: Only) -> None:
+    two = CLIPPER._replace(
+        processors=tuple(CLIPPER.processors[0]._replace(number=number) for number in range(2))
+    )
+    found = finding("share = [0], weight = 150", "share = [0, 1], weight = 150", two)
+    assert "blue has more than one processor" in found.what
+
+
 def partition(name: str, size: int, at: int | None = None) -> Partition:
     memory = MemorySlice(size, 0, at)
     return Partition(name, "/k", None, "", memory, Processors((0,), False, 100), ())
