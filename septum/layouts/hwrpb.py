@@ -126,7 +126,6 @@ class Slot(CStruct):
 
 
 SLOT_FLAGS = 128
-PROCESS_QUADS = 16
 
 
 @layout(size=320, rest=(_QUAD, 32))

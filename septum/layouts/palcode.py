@@ -58,7 +58,6 @@ NAMES = {
 }
 UNPRIVILEGED = 0x80  # ARM I, 4.11.1: 0x00 to 0x3F privileged, 0x80 to 0xBF not
 LAST_PRIVILEGED = 0x3F
-LAST_UNPRIVILEGED = 0xBF
 
 # Our console's own calls: unassigned privileged numbers, met only in the two stubs that the
 # CRB's procedure descriptors point at.
@@ -132,7 +131,6 @@ MCES_KEPT = 0x18  # disable reporting of corrected errors
 # ---- System control block vectors: a1 of entInt. ARM II-B, table 5-2; Linux irq_alpha.c
 
 VECTOR_CLOCK = 0x600
-VECTOR_PROCESSOR_CHECK = 0x670
 VECTOR_SYSTEM_CHECK = 0x660
 VECTOR_DEVICE = 0x800  # first; one every VECTOR_STEP
 VECTOR_STEP = 0x10
@@ -235,7 +233,6 @@ HALT_WARM_BOOT = 0x00030000
 HALT_REMAIN = 0x00040000
 
 # ---- Linux's boot parameters. arch/alpha/include/asm/setup.h
-LEGACY_START = 0xFFFFFC0000310000
 START_TO_PARAMETERS = 0x6000  # below the entry: KERNEL_START + 0xA000 is ZERO_PGE
 COMMAND_LINE_LIMIT = 256
 PARAMETER_INITRD = 0x100

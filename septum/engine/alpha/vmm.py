@@ -43,7 +43,7 @@ _ROUND = 100_000  # cycles one processor runs before another's turn
 _EXIT = 200
 _RESTART = 5_000_000  # cycles of its own time that a new start takes, as firmware would
 _NEVER = 1 << 62
-_SPECIAL_PLACES = 1 << 16  # of the VMM's memory, from here on: DMA tables
+_TABLES = 1 << 16  # from here on the VMM's memory is for DMA tables
 
 
 class Monitor:
@@ -102,7 +102,7 @@ class Monitor:
             functions=found,
             isa=self.machine.isa,
             table=table,
-            places=TablePlaces(_SPECIAL_PLACES, FIRMWARE),
+            places=TablePlaces(_TABLES, FIRMWARE),
             shared_hoses=shared,
         )
 
@@ -290,7 +290,7 @@ class Monitor:
         """Who answers each exit, by its number."""
         answers: dict[int, Callable[[Palcode], None]] = {
             s.CALL_PAL: calls.call,
-            s.DTB_MISS: self._data_miss,
+            s.DTB_MISS: misses.data_miss,
             s.ITB_MISS: misses.instruction_miss,
             s.UNALIGNED: entries.unaligned,
             s.ILLEGAL_INSTRUCTION: entries.illegal_instruction,
@@ -301,9 +301,6 @@ class Monitor:
             s.INTERRUPT: _nothing,
         }
         return [answers.get(number, _nothing) for number in range(max(answers) + 1)]
-
-    def _data_miss(self, pal: Palcode) -> None:
-        misses.data_miss(pal)
 
     def _bus(self, pal: Palcode) -> None:
         """A load or store of a device's registers by its owner: hardware's, not a trap."""

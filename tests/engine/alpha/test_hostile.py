@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from septum.engine.alpha import state as s
 from septum.engine.alpha.description import load
 from septum.engine.alpha.inventory import FIRMWARE
 from septum.errors import TableProblem
@@ -84,39 +85,31 @@ def test_every_page_of_memory_by_kseg() -> None:
     assert (bench.computer.memory[:FIRMWARE] == firmware).all()
 
 
-def test_the_counter_case_with_kseg_open() -> None:
-    """SPE set: the processor translates KSEG by itself, and the same program reads the other."""
-    machine_address = 0x600000
+@pytest.mark.parametrize("is_open", [False, True])
+def test_the_counter_case_with_kseg_open(is_open: bool) -> None:
+    """With SPE set the processor translates KSEG by itself, and the same program reads the other.
 
-    def reading(bench: Bench) -> Guest:
-        guest = Guest()
-        guest.prepared()
-        guest.load(9, KSEG + bench.good.memory.start + machine_address)
-        guest.put(memory(a.LDQ, 2, 9))
-        guest.load(8, KSEG + bench.bad.memory.start + RESULTS)
-        guest.put(memory(a.STQ, 2, 8, 16))
-        guest.halt()
-        return guest
-
-    place = Bench(counting(1))
-    closed = Bench(reading(place)).run()
-    assert closed.result(2) != SECRET
-    assert closed.bad.rejections
-    # Where KSEG is the machine's, the program has to be told where it lies itself.
+    KSEG is then the machine's memory: the program has to use the machine's addresses for itself
+    as well, and is started at one.
+    """
+    places = Bench(counting(1))
+    own = places.bad.memory.start if is_open else 0
     guest = Guest()
-    guest.load(9, KSEG + place.good.memory.start + machine_address)
+    guest.handler(palcode.Entry.INTERRUPT, "on")
+    guest.load(SP, KSEG + own + 0x3F0000)
+    guest.load(9, KSEG + places.good.memory.start + 0x600000)
     guest.put(memory(a.LDQ, 2, 9))
-    guest.load(8, KSEG + place.bad.memory.start + RESULTS)
+    guest.label("on")
+    guest.load(8, KSEG + own + RESULTS)
     guest.put(memory(a.STQ, 2, 8, 16))
     guest.halt()
-    bench = Bench(guest, kseg_open=True).start()
-    image = guest.image().kernel.segments[0].data
-    code = KSEG + place.bad.memory.start + 0x310000
-    bench.bad.pal.st[0] = code - (1 << 64)
-    assert image
+    bench = Bench(guest, kseg_open=is_open).start()
+    if is_open:
+        bench.bad.pal.st[s.PC] += own
     bench.monitor.run(10_000_000)
-    assert bench.result(2) == SECRET
-    assert not bench.bad.rejections
+    assert bench.bad.ended == "powered off"
+    assert bench.result(2) == (SECRET if is_open else ONES)
+    assert bool(bench.bad.rejections) is not is_open
 
 
 @pytest.mark.parametrize("hose", [0, 1])

@@ -11,7 +11,7 @@ from septum.engine.alpha import state as s
 from septum.engine.alpha.palcode import bus, walk
 from septum.engine.alpha.palcode.entries import memory_fault
 from septum.engine.alpha.palcode.machine_check import nonexistent
-from septum.engine.alpha.palcode.registers import OutsideMemory, Palcode
+from septum.engine.alpha.palcode.registers import OutsideMemory, Palcode, reason
 from septum.layouts import alpha as a
 from septum.layouts import palcode
 from septum.translation.verdict import Emulate
@@ -136,7 +136,7 @@ def propose(pal: Palcode, page: int, address: int) -> int | None:
             return machine
         physical = page << a.PAGE_SHIFT | address & a.PAGE_OFFSET
         if not isinstance(verdict, Emulate):
-            why = getattr(verdict, "why", "")
+            why = reason(verdict)
             if page & _IO_PAGE:
                 bus.absent(pal, physical, why)
             else:

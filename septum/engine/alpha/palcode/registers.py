@@ -31,6 +31,11 @@ def signed(value: int) -> int:
     return ((value & WORD) ^ SIGN) - SIGN
 
 
+def reason(verdict: Verdict) -> str:
+    """Why it is not simply accepted."""
+    return "" if isinstance(verdict, Accept) else verdict.why
+
+
 class OutsideMemory(Exception):
     """PALcode was led to a physical address that is not the instance's memory."""
 
@@ -127,8 +132,7 @@ class Palcode:
         if machine is None:
             verdict, machine = self.judge(page)
             if machine is None:
-                why = getattr(verdict, "why", "")
-                raise OutsideMemory(page << a.PAGE_SHIFT, str(why))
+                raise OutsideMemory(page << a.PAGE_SHIFT, reason(verdict))
         return machine
 
     def quad_at(self, physical: int) -> int:
