@@ -27,6 +27,10 @@ class TranslationBuffer:
             2 * s.TABLES * s.TABLE_ENTRIES, s.TAG_NONE, np.int64
         )
         self.every_asn: NDArray[np.bool_] = np.zeros(s.TABLES * s.TABLE_ENTRIES, np.bool_)
+        # The entries that ever were of every address space, each once, and how many those are.
+        self._shared: NDArray[np.int64] = np.zeros(s.TABLES * s.TABLE_ENTRIES, np.int64)
+        self._is_shared = bytearray(s.TABLES * s.TABLE_ENTRIES)
+        self._shared_count = 0
         self.asn = 0
 
     @property
@@ -57,11 +61,15 @@ class TranslationBuffer:
         self.entries[2 * place] = tag
         self.entries[2 * place + 1] = signed(frame - base)
         self.every_asn[place] = every_asn
+        if every_asn and not self._is_shared[place]:
+            self._is_shared[place] = True
+            self._shared[self._shared_count] = place
+            self._shared_count += 1
 
     def set_asn(self, asn: int) -> None:
         """Go to another address space; entries of the old one stay and no longer match."""
         self.asn = asn & a.ASN_HIGHEST
-        renumber(self.entries, self.every_asn, self.asn)
+        renumber(self.entries, self.every_asn, self._shared, self._shared_count, self.asn)
 
     def flush_all(self) -> None:
         """Forget everything. TBIA of the hardware."""
@@ -100,9 +108,16 @@ class TranslationBuffer:
 
 
 @entered
-def renumber(entries: NDArray[np.int64], every_asn: NDArray[np.bool_], asn: int) -> None:
-    """Give the entries of every address space the number of the current one."""
-    for place in range(every_asn.size):
+def renumber(
+    entries: NDArray[np.int64],
+    every_asn: NDArray[np.bool_],
+    shared: NDArray[np.int64],
+    count: int,
+    asn: int,
+) -> None:
+    """Give the entries of every address space, all among `shared`, the current one's number."""
+    for at in range(count):
+        place = shared[at]
         tag = entries[2 * place]
         if every_asn[place] and tag != s.TAG_NONE:
             entries[2 * place] = tag & (a.PAGE_BASE | s.TAG_BUS) | int64(asn) << s.ASN_SHIFT

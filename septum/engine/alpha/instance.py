@@ -5,7 +5,7 @@ Made anew at each start: memory empty, functions quiet, nothing leased.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from septum.discovery.hwrpb import Exposed, edited
@@ -40,7 +40,7 @@ class World(NamedTuple):
     functions: tuple[Function, ...]
     isa: tuple[IsaDevice, ...]
     table: bytes  # firmware's HWRPB of the whole machine
-    places: TablePlaces
+    tables: Mapping[str, Span]  # the VMM's memory for the DMA tables of each
     shared_hoses: frozenset[int]  # hoses with more than one owner
 
 
@@ -159,6 +159,8 @@ class Instance:
         read, write = world.computer.read, world.computer.write
         self.bridges: dict[int, HostBridge] = {}
         dma = DmaMemory(pal, self._table_stored)
+        span = world.tables[self.name]
+        places = TablePlaces(span.start, span.end)
         for hose in self.hoses:
             start = tsunami.hose_address(hose, tsunami.PCHIP)
             self.bridges[hose] = HostBridge(
@@ -167,8 +169,9 @@ class Instance:
                     start + offset, tsunami.REGISTER_SIZE, value
                 ),
                 dma,
-                world.places,
+                places,
                 pal.reject,
+                self.processor.skip,
             )
         ports = self.isa.ports()
         for device in world.isa:

@@ -80,12 +80,6 @@ class RunQueue:
             self._asked.append(name)
         return True
 
-    def is_alone(self, name: str) -> bool:
-        """Whether nobody else has something to do."""
-        return not any(
-            not one.waiting for other, one in self._entries.items() if other != name
-        )
-
     def used(self, name: str) -> int:
         """Cycles it ran."""
         entry = self._entries.get(name)

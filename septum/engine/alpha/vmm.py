@@ -28,13 +28,13 @@ from septum.engine.alpha.palcode.registers import Halted, Palcode
 from septum.engine.alpha.processor import Processor
 from septum.engine.alpha.seat import Seat
 from septum.engine.alpha.view.enumeration import functions
-from septum.engine.alpha.view.windows import TablePlaces
 from septum.errors import GuestProblem, TableProblem
 from septum.layouts import alpha as a
 from septum.layouts import hwrpb, palcode, tsunami
 from septum.machine.model import Function, Machine
 from septum.memory.slices import slices
 from septum.partitions.model import Partition
+from septum.units import Span
 
 SLICE = 1_000_000  # cycles, 2 ms
 _ROUND = 100_000  # cycles one processor runs before another's turn
@@ -102,7 +102,7 @@ class Monitor:
             functions=found,
             isa=self.machine.isa,
             table=table,
-            places=TablePlaces(_TABLES, FIRMWARE),
+            tables=_parts([partition.name for partition in partitions]),
             shared_hoses=shared,
         )
 
@@ -336,6 +336,12 @@ class Monitor:
             self.stop(instance.name, "asked to be restarted")
             return
         self.stop(instance.name, "powered off")
+
+
+def _parts(names: Sequence[str]) -> dict[str, Span]:
+    """To each a part of the VMM's memory: one that fills its own leaves the others theirs."""
+    size = (FIRMWARE - _TABLES) // max(len(names), 1)
+    return {name: Span(_TABLES + number * size, size) for number, name in enumerate(names)}
 
 
 def _shared_hoses(

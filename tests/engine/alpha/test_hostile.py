@@ -6,6 +6,7 @@ import pytest
 
 from septum.engine.alpha import state as s
 from septum.engine.alpha.description import load
+from septum.engine.alpha.instance import Instance
 from septum.engine.alpha.inventory import FIRMWARE
 from septum.errors import TableProblem
 from septum.layouts import alpha as a
@@ -216,6 +217,25 @@ def test_dma_that_is_refused_is_recorded_as_its_owner_s() -> None:
     bench.monitor.run(20_000)
     assert bench.bad.rejections["DMA", "no window"] == 1
     assert not bench.good.rejections
+
+
+def test_filling_the_vmm_s_tables_fills_only_its_own() -> None:
+    """Windows of every size, opened and closed; the other still gets one. It costs its own time."""
+    bench = Bench(counting(1), counting(1)).start()
+
+    def open_window(instance: Instance, number: int, base: int, mask: int) -> None:
+        for bank, value in ((0, base), (0x100, mask), (0x200, 0)):
+            place = tsunami.PCHIP.start + bank + number * 0x40
+            next(iter(instance.bridges.values())).access(place, 8, value)
+
+    before = bench.monitor.now
+    for shift in range(20, 31):
+        for number in range(4):
+            open_window(bench.bad, number, 0x80000003, (1 << shift) - (1 << 20))
+    assert bench.monitor.now - before > 10_000_000
+    open_window(bench.good, 0, 0x80000001, 0x7FF00000)
+    (segment,) = bench.computer.hoses[1].pchip.segments(1, 0x80000000, 8, True)
+    assert segment.physical == bench.good.memory.start
 
 
 def test_on_a_divided_hose_refused_dma_is_its_slot_s_owner_s() -> None:

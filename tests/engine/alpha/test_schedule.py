@@ -29,7 +29,6 @@ def test_who_waits_is_passed_over() -> None:
     queue.add("b", 1)
     queue.wait("a")
     assert queue.pick() == "b"
-    assert queue.is_alone("b")
     queue.wait("b")
     assert queue.pick() is None
 

@@ -16,6 +16,7 @@ from septum.layouts import tsunami
 _WORD = (1 << 64) - 1
 _STEP = tsunami.REGISTER_STEP
 _END = tsunami.SoftReset.offset
+_ENTRY_CYCLES = 32  # what an entry of a table takes of its owner's time
 _MONSTER = tsunami.PchipControl.mask("monster_window")
 
 
@@ -24,7 +25,7 @@ class HostBridge:
 
     `write` stores into a register of the machine's Pchip by its offset; `sets` are the offsets of
     the window sets that are the instance's: the common one, its requesters', or none. `dma` is
-    its memory; `refuse` records.
+    its memory; `refuse` records; `cost` lets its time pass.
     """
 
     def __init__(
@@ -34,12 +35,14 @@ class HostBridge:
         dma: DmaMemory,
         places: TablePlaces,
         refuse: Callable[[str, str], None],
+        cost: Callable[[int], None],
     ) -> None:
         self._sets = sets
         self._write = write
         self._dma = dma
         self._places = places
         self._refuse = refuse
+        self._cost = cost
         self._registers: dict[int, int] = {
             tsunami.PchipControl.offset: int(tsunami.PchipControl(0).but(arbiter_enable=1))
         }
@@ -112,8 +115,10 @@ class HostBridge:
 
     def _table(self, asked: Wanted) -> bytes | None:
         if not asked.scatter_gather:
+            self._cost((min(asked.size, self._dma.size) >> tsunami.PAGE_SHIFT) * _ENTRY_CYCLES)
             return windows.table_of(asked, self._dma.size, self._dma.page_of)
         pages = asked.size >> tsunami.PAGE_SHIFT
+        self._cost(pages * _ENTRY_CYCLES)
         own = self._dma.read_table(table_start(asked), pages)
         if own is None:
             self._refuse("DMA window", "its table is not in the instance's memory")
