@@ -103,6 +103,15 @@ def test_address_spaces(bench: Bench) -> None:
     assert reaches(bench, AWAY) == Exit.BUDGET
 
 
+def test_an_entry_may_be_of_every_space_of_one_and_of_every_again(bench: Bench) -> None:
+    for every_asn in (True, False, True):
+        bench.processor.asn = 5
+        bench.processor.fill(mode=KERNEL, kind=EXECUTE, virtual=CODE, physical=0, every_asn=True)
+        bench.processor.fill(mode=KERNEL, kind=READ, virtual=AWAY, physical=0, every_asn=every_asn)
+        bench.processor.asn = 6
+        assert reaches(bench, AWAY) == (Exit.BUDGET if every_asn else Exit.DTB_MISS)
+
+
 def test_an_entry_of_every_space_filled_for_another_number_holds(bench: Bench) -> None:
     bench.processor.fill(mode=KERNEL, kind=READ, virtual=AWAY, physical=0, asn=9, every_asn=True)
     assert reaches(bench, AWAY) == Exit.BUDGET
