@@ -172,9 +172,10 @@ class Monitor:
     # ---- running
 
     def run(self, until: int = _NEVER) -> None:
-        """Run until all have ended, or machine time reaches `until`."""
+        """Run until all have ended, machine time reaches `until`, or nothing will ever happen."""
         while self.now < until and self.step(min(until - self.now, _ROUND * 1000)):
-            pass
+            if self.idle and until == _NEVER and not any(self._due(seat) for seat in self.seats):
+                return
 
     def step(self, cycles: int) -> bool:
         """Run for about so much machine time; whether an instance still runs."""
@@ -205,11 +206,14 @@ class Monitor:
 
     def _idle(self, seat: Seat, until: int) -> None:
         """All wait: time jumps to what is due next."""
-        ticks = [one.isa.clock.next_tick for one in seat.running]
-        due = [tick for tick in (*ticks, self.computer.next_event()) if tick is not None]
-        jump = max(min([until, *due]) - seat.now, 1)
+        jump = max(min([until, *self._due(seat)]) - seat.now, 1)
         seat.processor.skip(jump)
         seat.idle += jump
+
+    def _due(self, seat: Seat) -> list[int]:
+        """When something happens by itself: clocks of its instances, devices."""
+        ticks = [one.isa.clock.next_tick for one in seat.running]
+        return [tick for tick in (*ticks, self.computer.next_event()) if tick is not None]
 
     def _turn(self, seat: Seat, instance: Instance, until: int) -> None:
         """Run an instance until its slice ends, it waits, or another is to run at once."""
@@ -308,6 +312,9 @@ class Monitor:
         word, physical = st[s.INSTRUCTION], st[s.FAULT_PHYSICAL]
         opcode = word >> a.OPCODE_SHIFT
         pal.counters["bus"] += 1
+        if opcode in bus.FLOATING:
+            bus.absent(pal, physical, bus.NO_FLOATING)
+            return
         size = bus.SIZES[opcode]
         now = pal.processor.cycles
         self.computer.advance(now)

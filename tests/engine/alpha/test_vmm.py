@@ -499,3 +499,33 @@ def test_trapping_costs_its_own_time() -> None:
     queue = bench.monitor.seats[0].queue
     assert queue.used("bad") == pytest.approx(queue.used("good"), rel=0.1)
     assert bench.bad.counters["exit data miss"] < 15_000
+
+
+def test_who_waits_for_nothing_is_left_waiting() -> None:
+    guest = Guest()
+    guest.label("wait")
+    guest.call(Call.WTINT)
+    guest.branch(a.BR, ZERO, "wait")
+    bench = Bench(guest, counting(10)).start()
+    bench.monitor.run()
+    assert bench.monitor.idle
+    assert bench.bad.ended is None
+    assert bench.good.ended == "powered off"
+
+
+def test_a_floating_point_access_to_a_register_is_refused() -> None:
+    """Played pages and a function's own alike; integer registers are left alone."""
+    guest = Guest()
+    guest.prepared()
+    guest.load(9, CONFIGURATION + (1 << 11))
+    guest.put(memory(a.LDL, 3, 9, 16))
+    guest.load(10, IO + (tsunami.PCI_MEMORY.start & (1 << 40) - 1))
+    guest.put(operate(a.INTA, a.ADDQ, 10, 3, 10))
+    guest.put(memory(a.LDA, 5, ZERO, 77))
+    for base in (9, 10):
+        guest.put(memory(a.LDT, 5, base), memory(a.STT, 5, base))
+    guest.keep(5, 2)
+    guest.finish()
+    bench = Bench(guest).run()
+    assert bench.result(2) == 77
+    assert bench.bad.rejections["I/O space", "a floating-point access to a register"] == 4

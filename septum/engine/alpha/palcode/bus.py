@@ -16,7 +16,9 @@ SIZES = {
     a.LDQ_U: 8, a.STQ_U: 8, a.LDL_L: 4, a.STL_C: 4, a.LDQ_L: 8, a.STQ_C: 8,
     a.LDS: 4, a.STS: 4, a.LDT: 8, a.STT: 8, a.LDF: 4, a.STF: 4, a.LDG: 8, a.STG: 8,
 }
-_FLOATING = frozenset((a.LDS, a.STS, a.LDT, a.STT, a.LDF, a.STF, a.LDG, a.STG))
+# No driver uses these there, and formats in registers are not those in memory.
+FLOATING = frozenset((a.LDS, a.STS, a.LDT, a.STT, a.LDF, a.STF, a.LDG, a.STG))
+NO_FLOATING = "a floating-point access to a register"
 _LONG_SIGN = 1 << 31
 _CONDITIONAL = (a.STL_C, a.STQ_C)
 
@@ -28,9 +30,8 @@ def access(pal: Palcode, physical: int, player: Access) -> None:
     opcode = word >> a.OPCODE_SHIFT
     size = SIZES[opcode]
     pal.counters["verdict emulate"] += 1
-    if opcode in _FLOATING:
-        # No driver does it, and the formats in registers are not those in memory.
-        absent(pal, physical, "a floating-point access to a register")
+    if opcode in FLOATING:
+        absent(pal, physical, NO_FLOATING)
         return
     if st[s.FAULT_IS_STORE]:
         value = pal.r[word >> a.RA_SHIFT & a.REGISTER_MASK] & (1 << 8 * size) - 1
@@ -64,7 +65,7 @@ def absent(pal: Palcode, physical: int, why: str) -> None:
     opcode = word >> a.OPCODE_SHIFT
     pal.reject("I/O space", why)
     pal.last_trap = f"I/O at {physical:#x}: {why}"
-    if opcode in _FLOATING:
+    if opcode in FLOATING:
         if not pal.st[s.FAULT_IS_STORE]:
             pal.context.floating[word >> a.RA_SHIFT & a.REGISTER_MASK] = -1
             pal.context.floating[a.ZERO_REGISTER] = 0
