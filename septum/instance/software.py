@@ -218,6 +218,12 @@ def answers(monitor: Monitor, instance: Instance) -> dict[str, Answer]:
             address = PciAddress.parse(str(message.get("function", "")))
         except ValueError as error:
             raise Problem("cannot revoke", because=str(error)) from error
+        if message.get("hold"):
+            raise Problem(
+                "a software computer holds nothing back",
+                because="it counts every trap as it is: septum show exits",
+                remedy="leave --hold out",
+            )
         return {"rows": revoked(instance, address, message.get("bar"))}
 
     return {

@@ -20,6 +20,7 @@ class Instance:
         self.machine = machine
         self.state = DEFINED
         self.child: Child | None = None
+        self.lives_in: int | None = None  # the process that is its home and others', if it is
         self.running_since: float | None = None  # seconds, monotonic clock
         self.said: Ending | None = None  # by the instance itself, before its process ended
         self.ending: Ending | None = None
@@ -56,7 +57,7 @@ class Instance:
         return {
             "name": self.name,
             "state": self.state,
-            "pid": self.child.process.number if self.child else None,
+            "pid": self.child.process.number if self.child else self.lives_in,
             "processors": list(partition.processors.numbers),
             "memory": partition.memory.total,
             "functions": [str(address) for address in partition.functions],

@@ -5,6 +5,7 @@ Everything else of the supervisor is the same: who asks, the states, the rows, t
 
 from __future__ import annotations
 
+import os
 import selectors
 import time
 from collections.abc import Callable, Mapping
@@ -99,6 +100,7 @@ class SoftwareKeeper(Keeper):
             self.end(instance, Ending("failed", str(problem)))
             return
         instance.move(RUNNING, time.monotonic())
+        instance.lives_in = os.getpid()
         self.announce(instance, {"event": "state", "state": RUNNING})
 
     def reporter(self, instance: Instance) -> Report:
@@ -110,6 +112,7 @@ class SoftwareKeeper(Keeper):
     def end(self, instance: Instance, ending: Ending) -> None:
         """An instance is no more."""
         instance.ending = ending
+        instance.lives_in = None
         with suppress(OSError):
             self.world.directory.remove_instance(instance.name)
         self.settle(instance)

@@ -114,6 +114,9 @@ def test_a_day_at_the_desk(desk: Desk) -> None:
     said = desk.type("up", table)
     assert "blue: running, 1 processor, 64M, 2 functions" in said
     assert desk.states() == {"blue": "running", "green": "running"}
+    supervisor = processes.read_process(desk.directory.supervisor)
+    assert supervisor is not None
+    assert {row["pid"] for row in desk.rows("ps")} == {supervisor.number}
     for name in ("blue", "green"):
         assert "pings 4 4" in desk.until_said(name, "septum: tasks")
     assert "runs already" in desk.type("up", table, code=1)
@@ -172,6 +175,9 @@ def revoke_and_touch_again(desk: Desk) -> None:
     desk.type("console", "blue", stdin="ethernet\n")
     until("its card works again", lambda: desk.log("blue").count("pings 4 4") == 2)
     assert leases("granted") > granted
+    assert "holds nothing back" in desk.type(
+        "revoke", "blue", "0000:00:01.0", "--hold", "1", code=1
+    )
     assert "does not own it" in desk.type("revoke", "blue", "0001:00:01.0", code=1)
 
 
