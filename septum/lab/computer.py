@@ -16,7 +16,7 @@ from septum.units import MiB, parse_size
 
 COMPUTERS = Path(__file__).parent / "computers"
 USUAL = "two-of-each"
-DEVICES = ("e1000e", "e1000", "igb", "lsi53c895a", "nvme")
+DEVICES = ("e1000e", "e1000", "ich9-ahci", "igb", "lsi53c895a", "nvme")
 ACCELERATORS = ("tcg", "kvm")
 
 _PLACE = re.compile(r"00:([01][0-9a-f])\.([0-7])")
@@ -161,7 +161,9 @@ def _function(function: Function, number: int, files: dict[str, Path], port: int
         drive = f"{function.name}-{unit}"
         words += ["-drive", f"if=none,id={drive},format=raw,snapshot=on,file={files[disk]}"]
         kind = f"nvme-ns,bus={function.name},nsid={unit + 1}"
-        if function.device != "nvme":
+        if function.device == "ich9-ahci":
+            kind = f"ide-hd,bus={function.name}.{unit}"
+        elif function.device != "nvme":
             kind = f"scsi-hd,bus={function.name}.0,scsi-id={unit}"
         words += ["-device", f"{kind},drive={drive}"]
     return words
