@@ -47,6 +47,9 @@ FPCR_COMPARED = a.FPCR_IMPLEMENTED & a.WITHOUT_SIGN
 FPCR_FLUSHED = (a.SUMMARY_UNDERFLOW | a.SUMMARY_INEXACT) << a.FPCR_STATUS_SHIFT
 # Of conversions of integers QEMU records inexact only with /I.
 INEXACT = a.SUMMARY_INEXACT << a.FPCR_STATUS_SHIFT
+# What only rounding makes as large as these, the smallest numbers of T and S with a hidden bit,
+# QEMU flushes to zero too, deciding before it rounds. Too small is what is so after (AH 4.7.5.3).
+SMALLEST = (0x0010000000000000, 0x3810000000000000)
 UNDERFLOW = a.SUMMARY_UNDERFLOW << a.FPCR_STATUS_SHIFT
 
 
@@ -222,6 +225,9 @@ def difference(seed: int, count: int) -> Difference | None:
     plain = np.array([not sequence.is_software for sequence in made.sequences])
     one[plain, FPCR] |= INEXACT
     other[plain, FPCR] |= INEXACT
+    made_smallest = np.isin(one & a.WITHOUT_SIGN, SMALLEST) & (other == one & a.SIGN)
+    made_smallest[:, :FLOATS] = made_smallest[:, FPCR] = False
+    one[made_smallest] = other[made_smallest]
     for at, place in np.argwhere(one != other).tolist():
         what = f"{name_of(place)} is {hexadecimal(one[at, place])}, {QEMU} says "
         what += f"{hexadecimal(other[at, place])}; {described(made.sequences[at])}"

@@ -206,6 +206,16 @@ def test_underflow() -> None:
     assert BENCH.real(3) == SIGN and "UNF" in status()
 
 
+def test_too_small_is_what_is_so_after_rounding() -> None:
+    below = LEAST - 1  # times a little more than one, which rounds to LEAST
+    do(MULT | S | U, below, ONE + 1, fpcr=ALL_DISABLED | DNOD | UNDZ)
+    assert BENCH.real(3) == LEAST and status() == set()
+    do(MULT | SUI, below, ONE + 1, fpcr=ALL_DISABLED | DNOD | UNDZ)
+    assert status() == {"INE"}
+    do(a.MULT | CHOPPED | S | U, below, ONE + 1, fpcr=ALL_DISABLED | DNOD | UNDZ)
+    assert BENCH.real(3) == 0
+
+
 def test_inexact_traps_only_when_asked() -> None:
     third = bits(3.0)
     assert do(DIVT, ONE, third) == Exit.BUDGET and "INE" in status()
