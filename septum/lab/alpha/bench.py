@@ -2,7 +2,7 @@
 
 build/bench-alpha/report.json:
 
-  integer_loop_mips         millions of instructions a second: loads, stores, arithmetic
+  integer_loop_mips         millions of instructions a second, the best of some
   two_boots_seconds         from switching on until both inits run; the median of some, warm
   python_share              part of that time spent outside of compiled code
   qemu_two_boots_seconds    the same two kernels and init in two of QEMU's, at the same time
@@ -36,6 +36,7 @@ from septum.units import MiB
 FOLDER = Path("build/bench-alpha")
 TABLE = files.CHECKOUT / "examples" / "alpha-two-systems.toml"
 REPEATS = 5
+LOOPS = 12
 DISK = 16 * MiB
 LEAST_MIPS, MOST_SECONDS, MOST_PYTHON = 200.0, 3.0, 0.5
 TASKS = "off"
@@ -62,14 +63,16 @@ def main(folder: Path = FOLDER) -> int:
 def measured(progress: Progress) -> dict[str, Any]:
     """All figures, measured on one processor of this computer."""
     everywhere = os.sched_getaffinity(0)
+    # The best: whoever computes on this processor's other thread meanwhile halves it
+    mips, boots, under_qemu = 0.0, list[dict[str, Any]](), list[float]()
     os.sched_setaffinity(0, {max(everywhere)})
     try:
-        with progress.step("the integer loop"):
-            mips = max(integer_loop_mips() for _ in range(REPEATS))
-        with progress.step(f"two kernels to their inits, {REPEATS} times"):
-            boots = [boot() for _ in range(REPEATS + 1)][1:]  # the first warms up
-        with progress.step("the same under QEMU"):
-            under_qemu = [qemu_boots() for _ in range(REPEATS)]
+        boot()  # warms up
+        for number in range(1, REPEATS + 1):
+            with progress.step(f"loop, two kernels, the same under QEMU: {number} of {REPEATS}"):
+                mips = max(mips, *(integer_loop_mips() for _ in range(LOOPS)))
+                boots.append(boot())
+                under_qemu.append(qemu_boots())
     finally:
         os.sched_setaffinity(0, everywhere)
     boots.sort(key=lambda one: one["seconds"])

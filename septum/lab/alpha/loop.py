@@ -17,7 +17,7 @@ from septum.layouts import alpha as a
 CODE, DATA = 0, a.PAGE_SIZE  # physical, and virtual too
 ROUNDS = 1 << 40
 WARM_UP = 5_000_000  # instructions
-MEASURED = 100_000_000
+MEASURED = 20_000_000
 _SUM, _TURN, _COUNT, _BASE, _PART = 1, 2, 3, 4, 5
 
 
