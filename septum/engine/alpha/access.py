@@ -48,6 +48,18 @@ def views(memory: NDArray[np.uint8]) -> Views:
 
 
 @inlined
+def table_of(state: NDArray[np.int64], kind: int) -> int:
+    """The number of the table for this kind of access in the current mode; no other number."""
+    return kind + (s.KINDS if state[s.MODE] != s.KERNEL else 0)
+
+
+@inlined
+def asn_tag(state: NDArray[np.int64]) -> int:
+    """The current address space in a tag; no other bit of it."""
+    return (state[s.ASN] & a.ASN_HIGHEST) << s.ASN_SHIFT
+
+
+@inlined
 def looked_up(
     entries: NDArray[np.int64], table: int, address: int, alignment: int, asn_tag: int
 ) -> int:
@@ -74,9 +86,8 @@ def searched(
         return -s.UNALIGNED
     physical = super_page(state, kind, address)
     if physical < 0:
-        table = state[s.MODE] * s.KINDS + kind
-        tag = s.TAG_BUS | state[s.ASN] << s.ASN_SHIFT
-        physical = looked_up(entries, table, address, 0, tag)
+        tag = s.TAG_BUS | asn_tag(state)
+        physical = looked_up(entries, table_of(state, kind), address, 0, tag)
     if physical < 0:
         return -s.ITB_MISS if kind == s.EXECUTE else -s.DTB_MISS
     if physical < size:
@@ -111,8 +122,8 @@ def found(
     alignment: int,
 ) -> int:
     """A physical address in RAM, or an exit made negative."""
-    table = state[s.MODE] * s.KINDS + kind
-    physical = looked_up(entries, table, address, alignment, state[s.ASN] << s.ASN_SHIFT)
+    table = table_of(state, kind)
+    physical = looked_up(entries, table, address, alignment, asn_tag(state))
     if physical < 0:
         physical = searched(state, entries, size, kind, address, alignment)
     return physical

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from septum.engine.alpha.buffer import TranslationBuffer
 from septum.engine.alpha.processor import Processor, signed, store_value
 from septum.engine.alpha.state import (
+    ASN,
     EXECUTE,
     KERNEL,
     KINDS,
+    MODE,
     READ,
     TABLE_ENTRIES,
     TABLES,
@@ -284,6 +286,18 @@ def test_no_address_leads_outside_ram(opcode: int, base: int, displacement: int)
     stop = processor.run(1)
     assert stop in (Exit.BUDGET, Exit.BUS, Exit.DTB_MISS, Exit.UNALIGNED)
     assert (walled[:PAGE] == 0xEE).all() and (walled[-PAGE:] == 0xEE).all()
+
+
+@given(st.integers(-(1 << 63), (1 << 63) - 1), st.integers(-(1 << 63), (1 << 63) - 1))
+@settings(deadline=None)
+def test_no_mode_and_no_address_space_leads_outside_ram(mode: int, asn: int) -> None:
+    """Whatever stands in the state, a page of the bus is not taken for RAM."""
+    bench = Bench()
+    bench.map(AWAY, a.PHYSICAL_IO, WRITE)
+    bench.map(AWAY, a.PHYSICAL_IO, WRITE, mode=USER)
+    bench.map(CODE, 0, EXECUTE, mode=USER)
+    bench.processor.state[MODE], bench.processor.state[ASN] = mode, asn
+    assert reaches(bench, AWAY, STORE) == (Exit.ITB_MISS if asn & 255 else Exit.BUS)
 
 
 def test_a_context_is_everything(bench: Bench) -> None:
