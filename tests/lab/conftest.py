@@ -13,10 +13,11 @@ from septum.lab.run import Lab
 HERE = Path(__file__).parent
 
 
-# QEMU's emulation of SVM loses a nested guest at times, or the lab computer with it: the host's
-# kernel panics over a corrupted stack in a processor's thread, or a guest spins for ever on a
-# lock nobody holds (QEMU's own guests in the lab do too). A test that fails is therefore done
-# again in a fresh lab; only one that fails in three labs has failed.
+# QEMU's emulation of SVM loses a nested guest at times, or the lab computer with it: with several
+# processors an instance the host's kernel may panic over a corrupted stack in the thread of one,
+# or wait for an interrupt that QEMU took and did not deliver. septum/lab/qemu.py puts the commonest
+# cause right; a test that still fails is done again in a fresh lab. Only one that fails in three
+# labs has failed.
 RERUNS = 2
 
 
