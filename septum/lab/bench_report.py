@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from statistics import median
+from statistics import median, quantiles
 from typing import Any, NamedTuple
 
 from septum.units import MiB
@@ -27,6 +27,10 @@ TARGETS = (
     Target(("ratios", "reads_septum_to_qemu"), "reads, to QEMU's", 1.05, 1.05, "times"),
     Target(("ratios", "reads_septum_to_native"), "reads, to native", 1.02, 1.02, "times"),
 )
+
+
+FEW = 4  # values: with more, one that is far off says nothing
+NOISE = 0.05  # reads that are further apart than this are not compared
 
 
 def report(results: Mapping[str, Any], failures: Sequence[str]) -> dict[str, Any]:
@@ -59,15 +63,21 @@ def report(results: Mapping[str, Any], failures: Sequence[str]) -> dict[str, Any
             **spread(cycles_per_read(read["busy"], read["reads"])),
             "exits_to_user_space_by_the_reads": read["user_exits"][-1] - read["user_exits"][-2],
         }
+    found["too_noisy"] = [
+        name for name, read in found["cycles_per_read"].items() if read["spread"] > NOISE
+    ]
     found["ratios"] = ratios(found)
     found["targets"] = [judged(target, found) for target in TARGETS]
     return found
 
 
 def spread(values: Sequence[float]) -> dict[str, Any]:
-    """Median, and how far apart the values are as a share of it."""
+    """Median, and how far apart the values are as a share of it: of many, the middle half."""
     middle = median(values)
-    apart = (max(values) - min(values)) / middle if middle else 0.0
+    low, high = min(values), max(values)
+    if len(values) > FEW:
+        low, _, high = quantiles(values, n=4)
+    apart = (high - low) / middle if middle else 0.0
     return {"median": middle, "spread": round(apart, 4), "values": list(values)}
 
 
@@ -101,6 +111,8 @@ def judged(target: Target, found: Mapping[str, Any]) -> dict[str, Any]:
     value: Any = found
     for key in target.place:
         value = value.get(key) if isinstance(value, Mapping) else None
+    if any(name in target.place[-1].split("_") for name in found["too_noisy"]):
+        value = None  # a quieter machine has to tell
     return {
         "what": target.what,
         "unit": target.unit,
@@ -143,6 +155,9 @@ def listing(found: Mapping[str, Any]) -> str:
             [one["what"], f"{value} {unit}", f"{one['to_reach']}", met, f"{one['after']}", later]
         )
     lines += aligned(rows)
+    noisy = ", ".join(found["too_noisy"])
+    if noisy:
+        lines.append(f"not compared, too far apart: {noisy}; do it again on a quieter machine")
     lines += [f"could not be measured: {failure}" for failure in found["failures"]]
     return "\n".join(lines)
 

@@ -58,6 +58,22 @@ def test_a_start_is_its_median_and_how_far_apart_the_others_are() -> None:
     assert found["median"] == 2.0 and found["spread"] == 1.0
 
 
+def test_of_many_one_that_is_far_off_says_nothing() -> None:
+    assert bench_report.spread([10.0, 10.0, 10.1, 99.0, 10.0, 10.1, 9.9])["spread"] < 0.02
+
+
+def test_reads_that_are_far_apart_are_not_compared() -> None:
+    noisy = results()
+    read = noisy["reads"]["qemu"]
+    noisy["reads"]["qemu"] = {**read, "busy": [*read["busy"][:-1], read["busy"][-1] * 3]}
+    found = bench_report.report(noisy, [])
+    assert found["too_noisy"] == ["qemu"]
+    judged = {one["what"]: one for one in found["targets"]}
+    assert judged["reads, to QEMU's"]["value"] is None and not judged["reads, to QEMU's"]["met"]
+    assert judged["reads, to native"]["met"]
+    assert "quieter machine" in bench_report.listing(found)
+
+
 def test_reads_are_told_from_the_program_that_makes_them() -> None:
     # Rounds of (one block, then 10 more): the first, colder one is left out
     busy = [0.0, 7.0, 500.0, 505.0, 610.0, 615.0, 740.0]
