@@ -47,6 +47,22 @@ def main(words: list[str] | None = None) -> int:
         return 0
 
 
+def entry() -> int:
+    """The command `septum`. An instance that ran here is over: nothing is taken apart after it.
+
+    What it had is given back by then, and the memory of a process goes with the process; doing
+    the same object by object would be part of every start and end.
+    """
+    code = main()
+    if sys.argv[1:2] == ["run"] and code != INTERRUPTED:
+        import os
+
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(code)
+    return code
+
+
 def explained(words: list[str]) -> int:
     """Run one command; a Problem is printed: what, because, and what to try."""
     from septum.errors import Problem

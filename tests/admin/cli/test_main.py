@@ -130,3 +130,12 @@ def test_a_start_is_found_without_costly_modules(command: str) -> None:
     loaded = set(ran.stdout.split())
     assert f"septum.admin.cli.{command}" in loaded, ran.stderr
     assert not loaded & {"argparse", "asyncio", "dataclasses", "json", "subprocess", "inspect"}
+
+
+def test_the_end_of_run_is_told_before_the_process_leaves(tmp_path: Path) -> None:
+    """`run` leaves without taking the interpreter apart: what it printed must be out by then."""
+    code = "import sys; from septum.admin.cli.main import entry; sys.exit(entry())"
+    words = [sys.executable, "-c", code, "run", str(tmp_path / "none.toml"), "blue"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "none.toml" in done.stderr and "try:" in done.stderr
