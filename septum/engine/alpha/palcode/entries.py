@@ -15,6 +15,8 @@ from septum.layouts import palcode
 from septum.layouts.palcode import Entry, Frame, InstructionFault
 
 _SP, _GP, _A0, _A1, _A2 = 30, 29, 16, 17, 18
+# What the instruction at hand did, and no request from outside or call
+_TRAPS = (Entry.MEMORY_MANAGEMENT, Entry.INSTRUCTION_FAULT, Entry.UNALIGNED, Entry.ARITHMETIC)
 _QUADS = Frame.SIZE // palcode.QUAD
 
 
@@ -24,11 +26,11 @@ def enter(pal: Palcode, entry: int, pc: int, a0: int, a1: int, a2: int) -> None:
     GuestProblem when there is no handler, or no stack to push on.
     """
     handler = pal.entries[entry]
+    if handler is None or entry in _TRAPS:
+        pal.last_trap = told(entry, pc, a0, a1, a2)
     if handler is None:
         name = palcode.ENTRY_NAMES[entry]
-        raise pal.stop(
-            f"it has no handler {name}", f"needed for {name}({a0:#x}, {a1:#x}, {a2:#x}), pc {pc:#x}"
-        )
+        raise pal.stop(f"it has no handler {name}", f"needed for {pal.last_trap}")
     r, st = pal.r, pal.st
     status = st[s.INTERRUPT_LEVEL]
     if st[s.MODE]:
@@ -47,6 +49,12 @@ def enter(pal: Palcode, entry: int, pc: int, a0: int, a1: int, a2: int) -> None:
     r[_A0], r[_A1], r[_A2] = a0, a1, a2
     st[s.LOCK_FLAG] = 0
     st[s.PC] = handler
+
+
+def told(entry: int, pc: int, *arguments: int) -> str:
+    """A handler's call as people read it: entMM(0x0, 0x1, 0x0), pc 0x310000."""
+    words = ", ".join(f"{argument & WORD:#x}" for argument in arguments)
+    return f"{palcode.ENTRY_NAMES[entry]}({words}), pc {pc & WORD:#x}"
 
 
 def frame_at(pal: Palcode, stack: int, kind: int) -> Iterable[int]:
