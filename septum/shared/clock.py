@@ -91,11 +91,6 @@ class PeriodicClock(RealTimeClock):
         """Cycles from one periodic interrupt to the next; 0 when the rate says never."""
         return self._period
 
-    @property
-    def periodic(self) -> bool:
-        """Is the periodic interrupt enabled?"""
-        return self.next_tick is not None
-
     def take_ticks(self) -> int:
         """How many periodic interrupts fell due since this was last asked."""
         now = self._cycles()

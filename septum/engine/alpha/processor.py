@@ -97,14 +97,6 @@ class Processor:
         self.state[s.LOCK_FLAG] = 0
         return before
 
-    def save(self) -> Context:
-        """The context that runs now; it goes on changing while it runs."""
-        return self.context
-
-    def restore(self, context: Context) -> None:
-        """Run a context that save() or new_context() gave."""
-        self.switch_to(context)
-
     def run(self, budget: int) -> Exit:
         """Execute at most `budget` instructions (none if it is 0 or less); why it stopped."""
         return _EXITS[

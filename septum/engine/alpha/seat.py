@@ -5,7 +5,7 @@ from __future__ import annotations
 from septum.engine.alpha import state as s
 from septum.engine.alpha.instance import Instance
 from septum.engine.alpha.processor import Processor
-from septum.engine.alpha.schedule import RunQueue
+from septum.shared.schedule import RunQueue
 
 
 class Seat:

@@ -138,28 +138,6 @@ def _shared(monitor: Monitor) -> Rows:
     return [row.row() for row in table]
 
 
-def interrupts_of(monitor: Monitor, name: str) -> Rows:
-    """The rows of one instance, and those of the VMM."""
-    instance = monitor.instances[name]
-    rows = []
-    for wire in instance.interrupts.wires:
-        title = name_of(instance, PciAddress.parse(wire.device))
-        line = instance.interrupts.lines[wire.bit]
-        row = _device(f"{title} ({wire.device})", instance, wire.bit, line)
-        average = line.latency // line.count if line.count else 0
-        rows.append(
-            row.row()
-            | {
-                "line": f"DRIR {wire.machine_bit}",
-                "average_latency": average,
-                "longest_latency": line.longest,
-            }
-        )
-    serial = instance.interrupts.isa
-    played = Interrupt("ISA", "played ISA devices", VMM, _handler(instance), serial.count)
-    return [*rows, played.row(), *_shared(monitor)]
-
-
 def _device(name: str, instance: Instance, bit: int, line: Delivered) -> Interrupt:
     vector = palcode.VECTOR_DEVICE + (palcode.ISA_LINES + bit) * palcode.VECTOR_STEP
     handler = f"{_handler(instance)}, vector {vector:#x}"

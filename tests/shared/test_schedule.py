@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as some
 
-from septum.engine.alpha.schedule import RunQueue
+from septum.shared.schedule import RunQueue
 
 
 @given(some.lists(some.integers(1, 10_000), min_size=1, max_size=5))
