@@ -11,14 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from septum.engine.alpha import show
-from septum.engine.alpha.computer import Computer, assign
-from septum.engine.alpha.description import load
-from septum.engine.alpha.instance import Instance
-from septum.engine.alpha.kernel import read_kernel
-from septum.engine.alpha.loading import Image
-from septum.engine.alpha.processor import prepare
-from septum.engine.alpha.vmm import Monitor
+from septum.engine.alpha.computer.computer import Computer, assign
+from septum.engine.alpha.computer.description import load
+from septum.engine.alpha.processor.processor import prepare
+from septum.engine.alpha.vmm import show
+from septum.engine.alpha.vmm.instance import Instance
+from septum.engine.alpha.vmm.kernel import read_kernel
+from septum.engine.alpha.vmm.loading import Image
+from septum.engine.alpha.vmm.monitor import Monitor
 from septum.errors import GuestProblem, Problem
 from septum.host.runtime import RunDirectory
 from septum.instance.console import Console

@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 
 from septum.discovery import hwrpb as description
 from septum.discovery.hwrpb import Exposed, IsaEntry, Run
-from septum.engine.alpha import firmware
+from septum.engine.alpha.computer import firmware
 from septum.errors import MachineProblem
 from septum.layouts import hwrpb
 from septum.units import Span

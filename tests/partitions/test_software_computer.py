@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from septum.engine.alpha.description import load, parse
-from septum.engine.alpha.inventory import FIRMWARE, machine_of
+from septum.engine.alpha.computer.description import load, parse
+from septum.engine.alpha.computer.inventory import FIRMWARE, machine_of
 from septum.errors import TableProblem
 from septum.machine.model import Machine
 from septum.memory.slices import slices
@@ -21,7 +21,7 @@ from tests.machines import a_machine
 
 EXAMPLE = ROOT / "examples/alpha-two-systems.toml"
 CLIPPER = machine_of(load("clipper"))
-FILE = ROOT / "septum/engine/alpha/machines/clipper.toml"
+FILE = ROOT / "septum/engine/alpha/computer/machines/clipper.toml"
 
 
 def check(text: str, folder: Path, machine: Machine = CLIPPER) -> PartitionTable:

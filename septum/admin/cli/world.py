@@ -121,8 +121,8 @@ def machine_of(draft: Draft) -> Machine:
     """What a table divides: this computer, or the one it names. MachineProblem: there is none."""
     if draft.platform != "alpha":
         return live_machine()
-    from septum.engine.alpha.description import load
-    from septum.engine.alpha.inventory import machine_of
+    from septum.engine.alpha.computer.description import load
+    from septum.engine.alpha.computer.inventory import machine_of
 
     if not draft.computer:
         raise MachineProblem(
@@ -146,7 +146,7 @@ def require_kernels(table: PartitionTable) -> None:
     """UnsoundTable when kernels could not be started, where that can be told beforehand."""
     if table.platform != "alpha":
         return
-    from septum.engine.alpha.kernel import read_kernel
+    from septum.engine.alpha.vmm.kernel import read_kernel
     from septum.partitions.file import read
     from septum.partitions.findings import Finding, UnsoundTable
 

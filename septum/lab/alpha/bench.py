@@ -24,7 +24,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from septum.engine.alpha.processor import prepare
+from septum.engine.alpha.processor.processor import prepare
 from septum.errors import Problem
 from septum.lab.alpha import files, packages, witness
 from septum.lab.alpha.loop import integer_loop_mips

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from septum.engine.alpha.processor import prepare
+from septum.engine.alpha.processor.processor import prepare
 from septum.errors import Problem
 from septum.lab.alpha import files, report
 from septum.lab.alpha.run import run, sound

@@ -10,8 +10,8 @@ import time
 
 import numpy as np
 
-from septum.engine.alpha import state as s
-from septum.engine.alpha.processor import Processor
+from septum.engine.alpha.processor import state as s
+from septum.engine.alpha.processor.processor import Processor
 from septum.layouts import alpha as a
 
 CODE, DATA = 0, a.PAGE_SIZE  # physical, and virtual too

@@ -18,8 +18,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from septum.engine.alpha import show
-from septum.engine.alpha.devices.network import NetworkCard
+from septum.engine.alpha.computer.devices.network import NetworkCard
+from septum.engine.alpha.vmm import show
 from septum.lab import report
 from septum.lab.alpha.run import BYTES, ROUNDS, Run, Witness, function_at
 from septum.lab.report import ETHERNET, SCSI, SECTOR, Failure, Promise, Row

@@ -12,16 +12,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from septum.engine.alpha import show
-from septum.engine.alpha.computer import Computer, assign
-from septum.engine.alpha.description import load
-from septum.engine.alpha.devices.controller import ScsiController
-from septum.engine.alpha.devices.function import PciFunction
-from septum.engine.alpha.instance import Instance
-from septum.engine.alpha.inventory import machine_of
-from septum.engine.alpha.kernel import read_kernel
-from septum.engine.alpha.loading import Image
-from septum.engine.alpha.vmm import Monitor
+from septum.engine.alpha.computer.computer import Computer, assign
+from septum.engine.alpha.computer.description import load
+from septum.engine.alpha.computer.devices.controller import ScsiController
+from septum.engine.alpha.computer.devices.function import PciFunction
+from septum.engine.alpha.computer.inventory import machine_of
+from septum.engine.alpha.vmm import show
+from septum.engine.alpha.vmm.instance import Instance
+from septum.engine.alpha.vmm.kernel import read_kernel
+from septum.engine.alpha.vmm.loading import Image
+from septum.engine.alpha.vmm.monitor import Monitor
 from septum.errors import LabLost
 from septum.machine.model import Machine
 from septum.partitions.model import Partition, PartitionTable

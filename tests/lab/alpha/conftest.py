@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from septum.engine.alpha.processor import prepare
+from septum.engine.alpha.processor.processor import prepare
 from septum.lab.alpha import files
 from septum.lab.progress import Progress
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from septum.engine.alpha.processor import prepare
+from septum.engine.alpha.processor.processor import prepare
 from septum.lab.alpha import bench, files
 from septum.lab.alpha.loop import integer_loop_mips, loop
 

@@ -19,7 +19,7 @@ import pytest
 from septum.host import processes
 from septum.host.runtime import RunDirectory
 from septum.lab.alpha import demo, files
-from tests.engine.alpha.test_kernel import image
+from tests.engine.alpha.vmm.test_kernel import image
 from tests.house.source import ROOT
 
 LIMIT = 90.0  # seconds

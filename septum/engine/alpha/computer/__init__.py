@@ -1,0 +1,1 @@
+"""The computer around the processors: hoses, chips, devices, firmware. Knows no instance."""

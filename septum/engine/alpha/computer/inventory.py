@@ -1,0 +1,137 @@
+"""What has a software Alpha computer to divide? Its description, in the terms of any machine."""
+
+from __future__ import annotations
+
+from septum.engine.alpha.computer.description import (
+    ETHERNET,
+    ISA_BRIDGE,
+    SCSI,
+    ComputerDescription,
+    FunctionDescription,
+    HoseDescription,
+)
+from septum.layouts import pci, tsunami, virtio
+from septum.machine.model import (
+    Function,
+    Iommu,
+    IommuGroup,
+    IsaDevice,
+    Machine,
+    MemoryRange,
+    Processor,
+    RootBus,
+)
+from septum.units import MiB, PciAddress, Span
+
+FIRMWARE = 4 * MiB  # at the start of memory: the restart parameter block and the VMM's own tables
+GIVEN_AWAY = ("serial1",)  # of the ISA bus; the rest is each instance's, played by the VMM
+
+
+def machine_of(computer: ComputerDescription, source: str = "") -> Machine:
+    """The machine that a partition table for this computer divides.
+
+    What a Pchip's DMA windows keep apart is what an IOMMU keeps apart: a whole hose, or, where
+    it has windows for each requester, each function. The first serial port is everybody's
+    console; the second can be given away.
+    """
+    memory = Span(FIRMWARE, computer.memory - FIRMWARE)
+    return Machine(
+        name=computer.name,
+        processors=tuple(_processor(number) for number in range(computer.processors)),
+        memory=(MemoryRange(memory, "System RAM"),),
+        memory_total=memory.size,
+        memory_available=memory.size,
+        functions=tuple(
+            _function(hose, one, _groups(computer))
+            for hose in computer.hoses
+            for one in hose.functions
+        ),
+        root_buses=tuple(RootBus(hose.number, 0, 0, (), ()) for hose in computer.hoses),
+        ecam=(),
+        iommu=Iommu(True, True, tuple(_groups(computer))),
+        huge_pages=(),
+        host_needs=(),
+        command_line="",
+        hosted=False,
+        isa=tuple(
+            IsaDevice(part.name, part.ports, part.line)
+            for part in computer.isa
+            if part.name in GIVEN_AWAY
+        ),
+        source=source,
+    )
+
+
+def _processor(number: int) -> Processor:
+    return Processor(number, 0, number, 0, online=True, apic_id=number)
+
+
+def _address(hose: HoseDescription, function: FunctionDescription) -> PciAddress:
+    return PciAddress(hose.number, 0, function.slot, 0)
+
+
+def _groups(computer: ComputerDescription) -> list[IommuGroup]:
+    members: list[tuple[PciAddress, ...]] = []
+    for hose in computer.hoses:
+        endpoints = [_address(hose, one) for one in hose.functions if one.device != ISA_BRIDGE]
+        if hose.requester_windows:
+            members += [(address,) for address in endpoints]
+        elif endpoints:
+            members.append(tuple(endpoints))
+    return [IommuGroup(number, addresses, ()) for number, addresses in enumerate(members)]
+
+
+def _function(
+    hose: HoseDescription, function: FunctionDescription, groups: list[IommuGroup]
+) -> Function:
+    address = _address(hose, function)
+    group = next((one.number for one in groups if address in one.functions), None)
+    vendor, device, kind = IDENTITIES[function.device]
+    pin = 0 if function.device == ISA_BRIDGE else 1
+    line = tsunami.request_bit(hose.number, function.slot, pin) if pin else 0
+    return Function(
+        address=address,
+        vendor=vendor,
+        device=device,
+        subsystem_vendor=vendor,
+        subsystem_device=device,
+        class_code=kind,
+        revision=0,
+        header_type=pci.HEADER_ENDPOINT,
+        multifunction=False,
+        bars=(),
+        rom=None,
+        capabilities=(),
+        interrupt_pin=pin,
+        interrupt_line=line,
+        msi_vectors=0,
+        msix_vectors=0,
+        iommu_group=group,
+        driver=None,
+        reset_methods=("device_specific",),
+        numa_node=-1,
+        bridge=None,
+        parent=None,
+        configuration=b"",
+        consumers=(),
+        name=function.name,
+    )
+
+
+IDENTITIES = {
+    ETHERNET: (
+        virtio.VENDOR,
+        virtio.FIRST_DEVICE + virtio.NETWORK,
+        pci.SubClass.ETHERNET << pci.SUBCLASS_SHIFT,
+    ),
+    SCSI: (
+        virtio.VENDOR,
+        virtio.FIRST_DEVICE + virtio.SCSI_HOST,
+        pci.SubClass.SCSI << pci.SUBCLASS_SHIFT,
+    ),
+    ISA_BRIDGE: (
+        tsunami.ISA_BRIDGE_VENDOR,
+        tsunami.ISA_BRIDGE_DEVICE,
+        tsunami.ISA_BRIDGE_CLASS,
+    ),
+}

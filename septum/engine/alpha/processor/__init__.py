@@ -1,0 +1,1 @@
+"""The processor: an EV6 whose instructions are compiled, and its translation buffer."""

@@ -1,0 +1,1 @@
+"""The VMM in the place of the PALcode: it knows hardware by its registers alone."""

@@ -1,0 +1,201 @@
+"""What does PALcode keep for an instance, and how does it reach the instance's memory?
+
+All memory is reached through the instance's leases: what PALcode reads for an instance it may
+read itself, and what it may not is no memory. Addresses in registers are signed, as the core
+keeps them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from septum.engine.alpha.processor import state as s
+from septum.engine.alpha.processor.processor import Context, Processor
+from septum.errors import GuestProblem
+from septum.layouts import alpha as a
+from septum.layouts import palcode
+from septum.translation.physical import Leases, PhysicalMap
+from septum.translation.verdict import Accept, Modify, Verdict
+
+Access = Callable[[int, int, int | None], int]
+
+SIGN = 1 << 63
+WORD = (1 << 64) - 1
+_QUAD_SHIFT = 3
+_PAGE_QUADS_SHIFT = a.PAGE_SHIFT - _QUAD_SHIFT
+
+
+def signed(value: int) -> int:
+    """The 64-bit number as the core's arrays hold it."""
+    return ((value & WORD) ^ SIGN) - SIGN
+
+
+def reason(verdict: Verdict) -> str:
+    """Why it is not simply accepted."""
+    return "" if isinstance(verdict, Accept) else verdict.why
+
+
+class OutsideMemory(Exception):
+    """PALcode was led to a physical address that is not the instance's memory."""
+
+    def __init__(self, physical: int, why: str) -> None:
+        super().__init__(why)
+        self.physical = physical
+        self.why = why
+
+
+class Halted(Exception):
+    """The OS called HALT."""
+
+
+class Palcode:
+    """The state of one instance behind its CALL_PALs, and its ways into memory.
+
+    `r`, `st`, `q`: general registers, the core's state, memory in quads, as memoryviews, whose
+    items are plain integers.
+    """
+
+    def __init__(
+        self, name: str, processor: Processor, physical: PhysicalMap, memory_size: int
+    ) -> None:
+        self.name = name
+        self.processor = processor
+        self.physical = physical
+        self.leases = Leases(a.PAGE_SHIFT)
+        self.pages = self.leases.pages
+        self.ram_pages = memory_size >> a.PAGE_SHIFT
+        self.played: dict[int, Access] = {}  # page number to who answers
+        self.watched: dict[int, Access] = {}  # memory whose stores are looked at
+        self.counters: Counter[str] = Counter()
+        self.rejections: Counter[tuple[str, str]] = Counter()  # (what, why)
+        self.last_trap = ""
+        self.q = processor.memory.data.cast("B").cast("q")
+        self.context: Context = processor.new_context()
+        self.r = self.context.registers.data
+        self.st = self.context.state.data
+        self.fill = self.context.buffer.fill
+        self.player_of: Callable[[int], Access] = _no_player
+        self.output: Callable[[bytes], None] = _drop
+        self.environment: dict[int, bytes] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """As when a processor is switched on: kernel mode, no interrupts, nothing known."""
+        self.st[s.CALLS_INSIDE] = 1
+        self.st[s.INTERRUPT_LEVEL] = palcode.IPL_MACHINE_CHECK
+        self.entries: list[int | None] = [None] * len(palcode.ENTRY_NAMES)
+        self.global_pointer = 0
+        self.kernel_stack = 0  # while in user mode
+        self.process = 0  # PCBB, physical
+        self.page_table = 0  # PTBR, a page frame number
+        self.vptb = 0
+        self.mces = 0
+        self.ticks = 0  # owed, delivered one by one
+        self.waiting = False  # said wtint
+
+    # ---- its pages
+
+    def judge(self, page: int) -> tuple[Verdict, int | None]:
+        """Ask for a verdict on a page, and hold a lease of it if there is one to hold."""
+        verdict = self.physical.judge(page << a.PAGE_SHIFT)
+        if isinstance(verdict, Accept):
+            machine = page
+        elif isinstance(verdict, Modify):
+            machine = verdict.value >> a.PAGE_SHIFT
+        else:
+            return verdict, None
+        self.leases.grant(page, machine)
+        self.counters["verdict " + type(verdict).__name__.lower()] += 1
+        return verdict, machine
+
+    def watch(self, pages: Iterable[int], store: Access) -> None:
+        """Look at every store to these pages of memory; loads go on as before."""
+        for page in pages:
+            self.watched[page] = store
+            machine = self.pages.get(page)
+            if machine is not None:
+                self.context.buffer.flush_physical(machine, 1)
+
+    def take_back(self, page: int) -> int | None:
+        """Revoke the lease of a page, and its entries: the machine's page, if it was held."""
+        machine = self.leases.revoke(page)
+        if machine is not None:
+            self.context.buffer.flush_physical(machine, 1)
+        return machine
+
+    def memory_page(self, page: int) -> int:
+        """The machine's page behind a page of the instance's memory; OutsideMemory if none is."""
+        if not 0 <= page < self.ram_pages:
+            raise OutsideMemory(page << a.PAGE_SHIFT, "not this instance's memory")
+        machine = self.pages.get(page)
+        if machine is None:
+            verdict, machine = self.judge(page)
+            if machine is None:
+                raise OutsideMemory(page << a.PAGE_SHIFT, reason(verdict))
+        return machine
+
+    def quad_at(self, physical: int) -> int:
+        """Where in `q` a quad of the instance's memory is; its address is a multiple of 8."""
+        page = self.memory_page(physical >> a.PAGE_SHIFT)
+        return page << _PAGE_QUADS_SHIFT | (physical & a.PAGE_OFFSET) >> _QUAD_SHIFT
+
+    def run_at(self, physical: int, size: int) -> int:
+        """The same for a run of bytes that must lie in one page."""
+        if physical & palcode.QUAD - 1 or (physical & a.PAGE_OFFSET) + size > a.PAGE_SIZE:
+            raise OutsideMemory(physical, f"{size} bytes there are not aligned, or on two pages")
+        return self.quad_at(physical)
+
+    def read_quad(self, physical: int) -> int:
+        """Signed."""
+        return self.q[self.quad_at(physical)]
+
+    def write_quad(self, physical: int, value: int) -> None:
+        self.q[self.quad_at(physical)] = signed(value)
+
+    def read_bytes(self, physical: int, size: int) -> bytes:
+        """A run within one page."""
+        machine = self.memory_page(physical >> a.PAGE_SHIFT) << a.PAGE_SHIFT
+        start = machine | physical & a.PAGE_OFFSET
+        return bytes(self.processor.memory[start : start + size])
+
+    def write_bytes(self, physical: int, data: bytes) -> None:
+        """Any run of its memory; the loader and the console use it."""
+        at = 0
+        memory = self.processor.memory.data
+        while at < len(data):
+            place = physical + at
+            part = min(len(data) - at, a.PAGE_SIZE - (place & a.PAGE_OFFSET))
+            start = self.memory_page(place >> a.PAGE_SHIFT) << a.PAGE_SHIFT
+            start |= place & a.PAGE_OFFSET
+            memory[start : start + part] = data[at : at + part]
+            at += part
+
+    # ---- its end
+
+    def stop(self, what: str, because: str) -> GuestProblem:
+        """What a guest did that leaves nothing to go on with; to be raised."""
+        return GuestProblem(
+            f"{self.name} stopped: {what}",
+            because=because,
+            remedy="its registers and last trap are in the report",
+        )
+
+    def reject(self, what: str, why: str) -> None:
+        """Record a refusal with its reason; kinds are few, however many the attempts."""
+        self.counters["verdict reject"] += 1
+        self.rejections[what, why] += 1
+
+    @property
+    def status(self) -> int:
+        """PS."""
+        return self.st[s.INTERRUPT_LEVEL] | (palcode.PS_USER if self.st[s.MODE] else 0)
+
+
+def _drop(data: bytes) -> None:
+    """Nobody reads it."""
+
+
+def _no_player(page: int) -> Access:
+    """Nothing is played yet: as absent."""
+    return lambda physical, size, value: (1 << 8 * size) - 1

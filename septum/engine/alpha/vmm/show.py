@@ -1,0 +1,180 @@
+"""What does the alpha platform say when it is asked? Rows of plain values, as the pc's."""
+
+from __future__ import annotations
+
+from septum.discovery.hwrpb import isa_devices, memory_runs
+from septum.engine.alpha.processor import state as s
+from septum.engine.alpha.vmm.instance import Instance
+from septum.engine.alpha.vmm.monitor import Monitor
+from septum.engine.alpha.vmm.palcode.interrupts import Delivered
+from septum.interrupts.table import VMM, Interrupt
+from septum.layouts import alpha as a
+from septum.layouts import hwrpb, palcode
+from septum.units import PciAddress
+
+Rows = list[dict[str, object]]
+
+_WORD = (1 << 64) - 1
+_KINDS = {hwrpb.Usage.SYSTEM: "usable", hwrpb.Usage.CONSOLE: "console (HWRPB, page tables)"}
+
+
+def devices(instance: Instance) -> Rows:
+    """What the instance can find on its buses and its ISA bus, and who answers for it."""
+    rows: Rows = []
+    for address, owned in instance.configuration.owned.items():
+        function = owned.function
+        rows.append(
+            {
+                "address": str(address),
+                "vendor:device": f"{function.vendor:04x}:{function.device:04x}",
+                "class": f"{function.class_code:06x}",
+                "answers": "itself",
+                "interrupts": "line" if function.interrupt_pin else "none",
+                "reset": "",
+                "name": name_of(instance, address),
+            }
+        )
+    for played in instance.configuration.played:
+        rows.append({"address": str(played), "answers": "VMM (ISA bridge)"})
+    for device in isa_devices(instance.table):
+        own = device.name in instance.partition.isa
+        rows.append(
+            {
+                "address": f"ISA {device.ports}",
+                "answers": "itself" if own else "VMM (played)",
+                "name": device.name,
+            }
+        )
+    return sorted(rows, key=lambda row: str(row["address"]))
+
+
+def name_of(instance: Instance, address: PciAddress) -> str:
+    """What the machine file calls a function."""
+    described = instance.world.computer.description.function(address.domain, address.device)
+    return described.name if described else ""
+
+
+def memory(instance: Instance) -> Rows:
+    """The memory its HWRPB tells of, and where in the machine it lies."""
+    rows: Rows = []
+    for run in memory_runs(instance.table):
+        start, size = run.start << a.PAGE_SHIFT, run.pages << a.PAGE_SHIFT
+        rows.append(
+            {
+                "guest": f"{start:#x}-{start + size - 1:#x}",
+                "bytes": size,
+                "kind": _KINDS.get(run.usage, "reserved"),
+                "backing": f"machine {instance.memory.start + start:#x}",
+            }
+        )
+    return rows
+
+
+def probes(instance: Instance) -> Rows:
+    """What was looked for in configuration space, and how that was answered."""
+    return instance.configuration.probes.rows()
+
+
+def translations(instance: Instance) -> Rows:
+    """What the instance holds, what is played for it, and what it was refused."""
+    pal = instance.pal
+    rows: Rows = []
+    for lease in pal.leases.runs(pal.physical):
+        same = lease.machine == lease.instance.start
+        rows.append(
+            {
+                "guest": str(lease.instance),
+                "to": lease.what,
+                "offset": f"machine {lease.machine:#x}",
+                "verdict": "accept" if same else "modify",
+            }
+        )
+    for region in pal.physical.regions:
+        if region.machine is None:
+            rows.append(
+                {"guest": str(region.span), "to": region.what, "offset": "", "verdict": "emulate"}
+            )
+    for (what, why), count in sorted(instance.rejections.items()):
+        rows.append(
+            {"guest": what, "to": why, "offset": "", "verdict": "reject", "accesses": count}
+        )
+    return rows
+
+
+def interrupts(monitor: Monitor) -> Rows:
+    """The interrupt table of the whole machine, as the patent's example has it [0039]."""
+    instances = monitor.instances.values()
+    rows = _shared(monitor)
+    lines = [
+        (wire.machine_bit, name_of(one, PciAddress.parse(wire.device)), one, wire.bit)
+        for one in instances
+        if one.starts
+        for wire in one.interrupts.wires
+    ]
+    for machine_bit, name, one, bit in sorted(lines, key=lambda line: (line[1], line[0])):
+        row = _device(name, one, bit, one.interrupts.lines[bit])
+        rows.append(row.row() | {"line": f"DRIR {machine_bit}"})
+    return [{"interrupt request": number, **row} for number, row in enumerate(rows)]
+
+
+def _shared(monitor: Monitor) -> Rows:
+    """What the VMM handles itself: shared by all."""
+    instances = monitor.instances.values()
+
+    def counted(name: str) -> int:
+        return sum(one.counters[name] for one in instances)
+
+    ticks = sum(one.interrupts.clock.count for one in instances if one.starts)
+    table = (
+        Interrupt("NMI", "halt button", VMM, "there is none", 0),
+        Interrupt("machine check", "chipset", VMM, "as entInt type 2", counted("machine check")),
+        Interrupt("timer", "interval timer", VMM, "as entInt type 1, queued", ticks),
+        Interrupt("interprocessor", "processor", VMM, "one processor an instance", 0),
+        Interrupt(
+            "cycle counter", "processor", VMM, "ends time slices",
+            sum(seat.switches for seat in monitor.seats),
+        ),
+    )
+    return [row.row() for row in table]
+
+
+def _device(name: str, instance: Instance, bit: int, line: Delivered) -> Interrupt:
+    vector = palcode.VECTOR_DEVICE + (palcode.ISA_LINES + bit) * palcode.VECTOR_STEP
+    handler = f"{_handler(instance)}, vector {vector:#x}"
+    return Interrupt("device", name, instance.name, handler, line.count)
+
+
+def _handler(instance: Instance) -> str:
+    """The address its operating system registered for interrupts."""
+    address = instance.pal.entries[palcode.Entry.INTERRUPT]
+    return "not registered" if address is None else f"{address & _WORD:#x}"
+
+
+def exits(instance: Instance) -> Rows:
+    """How often it left for the VMM, by kind; a kind's first word says what is counted."""
+    rows: Rows = []
+    for name, count in sorted(instance.counters.items()):
+        by, _, what = name.partition(" ")
+        rows.append({"by": by, "what": what or by, "exits": count})
+    for function, name in palcode.NAMES.items():
+        inside = instance.pal.st[s.CALL_COUNTS + function]
+        if inside:
+            rows.append({"by": "call without exit", "what": name, "exits": inside})
+    for what, count in (
+        ("granted", instance.pal.leases.granted),
+        ("revoked", instance.pal.leases.revoked),
+    ):
+        rows.append({"by": "lease", "what": what, "exits": count})
+    return rows
+
+
+def last_words(instance: Instance) -> dict[str, object]:
+    """Why it ended, with its registers and its last trap."""
+    pal = instance.pal
+    return {
+        "ended": instance.ended,
+        "last_trap": pal.last_trap,
+        "pc": f"{pal.st[0] & _WORD:#x}",
+        "ps": pal.status,
+        "registers": [f"{value & _WORD:#x}" for value in pal.r],
+    }
