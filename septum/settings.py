@@ -44,6 +44,7 @@ class Shape(NamedTuple):
     read: Callable[[object], object]
     each: bool = False  # a list whose elements are read one by one
     section: str = ""  # an inline table, read by the settings of this section
+    pairs: bool = False  # an inline table, whose keys and values are read one by one
 
 
 def _text(value: object) -> str:
@@ -119,6 +120,7 @@ COUNT = Shape("1 or more", _count)
 WEIGHT = Shape("1 to 10000", _weight)
 ADDRESSES = Shape('a list of PCI addresses such as "0000:01:00.0"', _address, each=True)
 BUSES = Shape('a list of PCI buses such as "0000:03"', _bus, each=True)
+PAIRS_OF_BUSES = Shape('a table such as { "0000:03" = "0000:00" }', _bus, pairs=True)
 MEMORY = Shape("a size, or a table of base and float", _size, section="memory")
 PROCESSORS = Shape("a table of share or own", _size, section="processors")
 
@@ -150,6 +152,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("instance", "processors", PROCESSORS, REQUIRED, "the processors it runs on"),
     Setting("instance", "functions", ADDRESSES, (), "devices it owns"),
     Setting("instance", "buses", BUSES, (), "it owns all on these buses and below"),
+    Setting(
+        "instance",
+        "present",
+        PAIRS_OF_BUSES,
+        (),
+        "buses it finds under other numbers: the machine's number, and its own for it",
+    ),
     Setting("instance", "without_reset", ADDRESSES, (), "owned though they cannot be reset"),
     Setting("instance", "isa", NAMES, (), "devices of an ISA bus it owns"),
     Setting(

@@ -89,6 +89,13 @@ class ConfigurationMechanism:
                 part = value >> 8 * (start - address) & _ones(size)
                 self._responder.write(*target, size, part)
 
+    def ecam_access(self, address: int, width: int, value: int | None) -> int:
+        """A write of this value, or a read (None)."""
+        if value is None:
+            return self.ecam_read(address, width)
+        self.ecam_write(address, width, value)
+        return 0
+
     def _decode(self, address: int) -> tuple[PciAddress, int] | None:
         for area in self._ecam:
             inside = address - area.span.start

@@ -257,6 +257,11 @@ def revoked(instance: Instance, address: PciAddress, bar: object) -> show.Rows:
         )
     taken = instance.revoke_bar(address, None if bar is None else int(str(bar)))
     return [
-        {"guest": str(lease.instance), "to": lease.what, "offset": f"machine {lease.machine:#x}"}
+        {
+            "guest": str(lease.span),
+            "to": lease.owner,
+            "machine": f"{lease.machine or 0:#x}",
+            "side": lease.side,
+        }
         for lease in taken
     ]

@@ -95,6 +95,7 @@ class RootBus(NamedTuple):
     last: int
     memory: tuple[Span, ...]
     io: tuple[Span, ...]
+    is_function: bool = True  # its host bridge answers as a function of it
 
 
 class Ecam(NamedTuple):
@@ -164,6 +165,7 @@ class Machine(NamedTuple):
     unknown: tuple[str, ...] = ()  # what could not be read, and why, in words
     hosted: bool = True  # a Linux runs on it and stays; False: nothing is there but the VMM
     isa: tuple[IsaDevice, ...] = ()
+    counts_roots: bool = False  # an OS is told how many root buses there are, counted from 0
     source: str = ""  # the machine file it was described by: a name or a path
 
     def function(self, address: PciAddress) -> Function | None:

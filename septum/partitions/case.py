@@ -9,7 +9,7 @@ from septum.machine.division import is_bridge, is_platform
 from septum.machine.model import Function, Machine
 from septum.partitions.draft import Draft, DraftInstance
 from septum.partitions.findings import Finding
-from septum.settings import PciBus
+from septum.partitions.present import behind
 from septum.units import PciAddress
 
 
@@ -69,27 +69,8 @@ def _claims(instance: DraftInstance, machine: Machine) -> list[Claim]:
         Claim(instance.name, "functions", item.word, item.value) for item in instance.functions
     ]
     for bus in instance.buses:
-        for function in below(machine, bus.value):
+        for function in behind(machine, bus.value):
             # Bridges stay the machine's, as all of the platform; owners are shown some on the way.
             if not is_bridge(function) and not is_platform(function):
                 claims.append(Claim(instance.name, "buses", bus.word, function.address))
     return claims
-
-
-def below(machine: Machine, bus: PciBus) -> tuple[Function, ...]:
-    """The functions on a bus and on all buses behind its bridges, bridges included."""
-    buses = {bus.bus}
-    while True:
-        more = set(buses)
-        for function in machine.functions:
-            bridge = function.bridge
-            if bridge and function.address.domain == bus.domain and function.address.bus in buses:
-                more.update(range(bridge.secondary, bridge.subordinate + 1))
-        if more == buses:
-            break
-        buses = more
-    return tuple(
-        function
-        for function in machine.functions
-        if function.address.domain == bus.domain and function.address.bus in buses
-    )

@@ -34,6 +34,7 @@ class DraftInstance(NamedTuple):
     without_reset: tuple[Item[PciAddress], ...]
     on_reboot: str
     isa: tuple[Item[str], ...]
+    present: tuple[Item[tuple[PciBus, PciBus]], ...]
     interrupts: str
 
 

@@ -109,6 +109,7 @@ class _Reader:
             values["without_reset"] or (),
             values["on_reboot"] or "restart",
             values["isa"] or (),
+            values["present"] or (),
             values["interrupts"] or "switch",
         )
 
@@ -163,11 +164,24 @@ class _Reader:
         if shape.section == "processors" or (shape.each and not isinstance(raw, list)):
             self._bad(item, key, f"{settings.shown(raw)} is not {shape.name}")
             return None
+        if shape.pairs:
+            return self._pairs(item, raw, key)
         if not shape.each:
             return self._one(item, raw, key)
         found = [Item(self._one(item, one, key, in_list=True), str(one)) for one in raw]
         readable = tuple(one for one in found if one.value is not None)
         return None if raw and not readable else readable
+
+    def _pairs(self, item: settings.Setting, raw: Any, key: tuple[str, ...]) -> Any:
+        if not isinstance(raw, dict):
+            self._bad(item, key, f"{settings.shown(raw)} is not {item.shape.name}")
+            return None
+        found = []
+        for word, value in raw.items():
+            pair = tuple(self._one(item, one, key, in_list=True) for one in (word, value))
+            if None not in pair:
+                found.append(Item(pair, word))
+        return tuple(found)
 
     def _one(
         self, item: settings.Setting, raw: Any, key: tuple[str, ...], in_list: bool = False

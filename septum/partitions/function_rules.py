@@ -12,8 +12,9 @@ from septum.machine.division import (
     is_bridge,
     is_platform,
 )
-from septum.partitions.case import Case, Claim, below
+from septum.partitions.case import Case, Claim
 from septum.partitions.findings import Finding
+from septum.partitions.present import behind
 from septum.settings import nearest
 from septum.units import PciAddress
 
@@ -37,7 +38,7 @@ def every_function_exists(case: Case) -> Iterator[Finding]:
 def every_bus_exists(case: Case) -> Iterator[Finding]:
     for instance in case.draft.instances:
         for bus in instance.buses:
-            if all(is_bridge(f) or is_platform(f) for f in below(case.machine, bus.value)):
+            if all(is_bridge(f) or is_platform(f) for f in behind(case.machine, bus.value)):
                 yield case.finding(
                     ("instances", instance.name, "buses"),
                     f"bus {bus.value} has nothing to own",

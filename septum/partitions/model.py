@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from septum.settings import PciBus
 from septum.units import PciAddress
 
 
@@ -46,6 +47,7 @@ class Partition(NamedTuple):
     without_reset: tuple[PciAddress, ...] = ()  # handed over although they cannot be reset
     on_reboot: str = "restart"  # or "stop": what a reset asked from inside does
     isa: tuple[str, ...] = ()  # names of ISA devices
+    present: tuple[tuple[PciBus, PciBus], ...] = ()  # the machine's bus, and as which it is found
     interrupts: str = "switch"  # or "queue": its device asks while another instance runs
 
 

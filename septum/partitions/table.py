@@ -47,5 +47,6 @@ def _partition(instance: DraftInstance, question: Case) -> Partition:
         without_reset=tuple(sorted({item.value for item in instance.without_reset})),
         on_reboot=instance.on_reboot,
         isa=tuple(item.value for item in instance.isa),
+        present=tuple(item.value for item in instance.present),
         interrupts=instance.interrupts,
     )

@@ -17,7 +17,8 @@ lab                    admin
 supervisor             instance
 host                   engine
 shared
-discovery              translation
+translation
+discovery
 memory                 interrupts
 partitions
 machine

@@ -28,6 +28,7 @@ TABLE, PENDING = 0x2000, 0x3000  # offsets in BAR 1
 MSI, MSIX, EXPRESS = 0x50, 0x70, 0x80  # capabilities
 LINE = 17
 RAM = Span(0, 64 * MiB)
+HOST = 0x7E0000000000  # where it lies in this process
 
 
 def configuration() -> bytes:
@@ -163,7 +164,8 @@ class FakeMachine:
 
     @property
     def spans(self) -> list[Span]:
-        return sorted(span for span, _ in self.slots.values())
+        """Of registers: memory has its slot from the start."""
+        return sorted(span for span, _ in self.slots.values() if span != RAM)
 
     def messages(self) -> dict[int, tuple[int, int]]:
         """GSI to the (address, data) of each message in the routing table."""
@@ -174,14 +176,37 @@ class FakeMachine:
         }
 
 
+class FakeContainer:
+    """VFIO's IOMMU map: whole mappings come and go."""
+
+    def __init__(self) -> None:
+        self.maps: dict[Span, int] = {}
+        self.refuses = False
+
+    def map(self, host: int, address: int, size: int) -> None:
+        span = Span(address, size)
+        if self.refuses or any(span.overlaps(other) for other in self.maps):
+            raise HostProblem("VFIO_IOMMU_MAP_DMA failed", because="File exists")
+        self.maps[span] = host
+
+    def unmap(self, address: int, size: int) -> None:
+        del self.maps[Span(address, size)]
+
+
 class Owner:
     """An instance that owns the one function; a memory slot spares the exit, as on KVM."""
 
-    def __init__(self, line: int = LINE, function: Function = FUNCTION) -> None:
+    def __init__(
+        self, line: int = LINE, function: Function = FUNCTION, with_devices: bool = False
+    ) -> None:
         self.said: list[str] = []
         self.device = cast(Any, FakeDevice())
         self.machine = cast(Any, FakeMachine())
-        self.space = AddressSpace(self.machine, [RAM], self.said.append)
+        self.container = cast(Any, FakeContainer())
+        self.space = AddressSpace(self.machine, self.said.append)
+        self.space.give_memory([RAM], HOST)
+        if with_devices:
+            self.space.join(self.container)
         self.interrupts = DeviceInterrupts(self.device, Routes(self.machine), line)
         self.function = OwnedFunction(function, self.device, self.interrupts, self.space)
         self.function.place_bars()

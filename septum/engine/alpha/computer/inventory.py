@@ -46,7 +46,10 @@ def machine_of(computer: ComputerDescription, source: str = "") -> Machine:
             for hose in computer.hoses
             for one in hose.functions
         ),
-        root_buses=tuple(RootBus(hose.number, 0, 0, (), ()) for hose in computer.hoses),
+        root_buses=tuple(
+            RootBus(hose.number, 0, 0, (), (), is_function=False) for hose in computer.hoses
+        ),
+        counts_roots=True,
         ecam=(),
         iommu=Iommu(True, True, tuple(_groups(computer))),
         huge_pages=(),

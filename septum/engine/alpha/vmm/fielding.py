@@ -95,9 +95,8 @@ class Fielding:
             for seat in self._seats
             for one in seat.running
             if any(
-                function.address.domain == hose
-                and (not divided or function.address.device == slot)
-                for function in one.functions
+                address.domain == hose and (not divided or address.device == slot)
+                for address in one.owned
             )
         ]
 

@@ -100,8 +100,7 @@ class Monitor:
                 )
         return World(
             computer=computer,
-            functions=found,
-            isa=self.machine.isa,
+            machine=self.machine._replace(functions=found),
             table=table,
             tables=_parts([partition.name for partition in partitions]),
             shared_hoses=shared,

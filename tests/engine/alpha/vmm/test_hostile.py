@@ -119,7 +119,7 @@ def test_every_slot_of_configuration_space(hose: int) -> None:
     start = IO + (tsunami.PCI_CONFIGURATION.start & (1 << 40) - 1) + (hose << 33)
     bench = Bench(scanning(start, 256, 512, load=a.LDL), counting(1000)).run()
     assert bench.bad.ended == "powered off"
-    rows = bench.bad.configuration.probes.rows()
+    rows = bench.bad.responder.probes.rows()
     answered = {row["address"] for row in rows if row["answer"] != "absent"}
     if hose:
         assert rows == []
@@ -226,7 +226,7 @@ def test_filling_the_vmm_s_tables_fills_only_its_own() -> None:
     def open_window(instance: Instance, number: int, base: int, mask: int) -> None:
         for bank, value in ((0, base), (0x100, mask), (0x200, 0)):
             place = tsunami.PCHIP.start + bank + number * 0x40
-            next(iter(instance.bridges.values())).access(place, 8, value)
+            instance.bridges[0].access(place, 8, value)
 
     before = bench.monitor.now
     for shift in range(20, 31):

@@ -12,7 +12,7 @@ from septum.layouts import alpha as a
 from septum.layouts import hwrpb, palcode, tsunami
 from septum.layouts.palcode import Call
 from septum.partitions.model import Processors
-from septum.units import PciAddress
+from septum.units import PciAddress, Span
 from tests.engine.alpha.processor.assembler import literal, memory, operate
 from tests.engine.alpha.vmm.guests import (
     A0,
@@ -137,7 +137,7 @@ def test_revoking_a_bar_traps_again_and_is_granted_again() -> None:
     bench.monitor.run(150_000)
     assert bench.bad.counters["exit data miss"] == misses
     (taken,) = bench.bad.revoke_bar(PciAddress(0, 0, 1, 0), 0)
-    assert taken.what == "0000:00:01.0 BAR 0"
+    assert taken.owner == "0000:00:01.0 BAR 0"
     bench.monitor.run(200_000)
     assert bench.bad.counters["exit data miss"] == misses + 1
     assert not bench.bad.rejections
@@ -154,11 +154,11 @@ def test_a_revoked_page_is_refused_from_then_on() -> None:
     bench = Bench(guest, counting(1)).start()
     bench.monitor.run(500_000)
     assert not bench.bad.rejections
-    assert bench.bad.revoke(0x600000 >> 13)
+    assert bench.bad.revoke(Span(0x600000, 1 << 13))
     bench.monitor.run(600_000)
     assert bench.bad.rejections["memory access", "revoked"]
     assert bench.result(2) == (1 << 64) - 1
-    bench.bad.pal.physical.let_go(0x600000)
+    bench.bad.pal.physical.let_go(Span(0x600000, 1 << 13))
     bench.monitor.run(700_000)
     assert bench.result(2) != (1 << 64) - 1
 
