@@ -47,9 +47,9 @@ class Numbering(NamedTuple):
 
     def root_above(self, machine: Machine, bus: PciBus) -> PciBus:
         """The machine's bus that the owner finds as the root of this one."""
-        for root in self.roots:
-            if bus in buses_below(machine, root):
-                return root
+        found = [root for root in self.roots if bus in buses_below(machine, root)]
+        if found:
+            return max(found, key=lambda root: root.bus)  # the one farthest from the machine's own
         root_bus = root_of(machine, bus)
         return PciBus(root_bus.domain, root_bus.first) if root_bus else bus
 
@@ -65,7 +65,8 @@ def numbering(
         asked |= _counted(machine, asked, owned)
     seen: dict[PciBus, PciBus] = {}
     roots = []
-    for bus, number in asked.items():
+    # Buses behind a bridge have higher numbers than its own: what is farther out comes later.
+    for bus, number in sorted(asked.items()):
         below = buses_below(machine, bus)
         shift = number.bus - bus.bus
         for one in below:

@@ -134,10 +134,15 @@ def _collision(
         on_the_way = ways(case.machine, owned, numbers)
     except KeyError:
         return None  # a bridge that is not there: the machine's own fault, told elsewhere
-    moved = {numbers.bus(one) for one in buses_below(case.machine, asked.bus)}
+    below = buses_below(case.machine, asked.bus)
+    moved = {numbers.bus(one) for one in below}
+    for own, number in numbers.seen.items():
+        twice = [one for one in below if one != own and numbers.bus(one) == number]
+        if twice:
+            return f"bus {own} would be found as {number} too", _TRY
     for function in (*owned, *on_the_way):
         own = PciBus(function.address.domain, function.address.bus)
-        if numbers.bus(own) in moved and own not in buses_below(case.machine, asked.bus):
+        if numbers.bus(own) in moved and own not in below:
             return (
                 f"bus {numbers.bus(own)} is already there for {asked.instance.name}: "
                 f"{function.address} stands on it",
