@@ -1,7 +1,8 @@
 """Which function's register does an access to configuration space name?
 
-Two ways in: mechanism #1 (a latch at port 0xCF8, a data window behind it) and ECAM (memory).
-Both hand the access to a responder, which knows who is there. PCI 3.0, 3.2.2.3.2; PCIe 5.0, 7.2.2.
+Two ways in: mechanism #1 (a latch at port 0xCF8, a data window behind it) and areas of memory
+(ECAM; on an Alpha the Pchip's). Both hand the access to a responder, which knows who is there.
+PCI 3.0, 3.2.2.3.2; PCIe 5.0, 7.2.2.
 """
 
 from __future__ import annotations
@@ -101,12 +102,12 @@ class ConfigurationMechanism:
             inside = address - area.span.start
             if not 0 <= inside < area.span.size:
                 continue
-            bus = area.first_bus + (inside >> pci.ECAM_BUS_SHIFT)
+            number, offset = divmod(inside, 1 << area.function_shift)
+            number, function = divmod(number, pci.FUNCTIONS_PER_DEVICE)
+            number, device = divmod(number, pci.DEVICES_PER_BUS)
+            bus = area.first_bus + number
             if bus > area.last_bus:
                 return None
-            device = (inside >> pci.ECAM_DEVICE_SHIFT) % pci.DEVICES_PER_BUS
-            function = (inside >> pci.ECAM_FUNCTION_SHIFT) % pci.FUNCTIONS_PER_DEVICE
-            offset = inside % pci.EXTENDED_CONFIGURATION_SIZE
             return PciAddress(area.domain, bus, device, function), offset
         return None
 

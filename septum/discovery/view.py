@@ -248,6 +248,6 @@ def _areas(machine: Machine, roots: tuple[RootBus, ...]) -> tuple[Ecam, ...]:
         ]
         if ends:
             last = min(max(ends), area.last_bus)
-            size = (last - area.first_bus + 1) * pci.ECAM_BUS_SIZE
+            size = (last - area.first_bus + 1) * area.bus_size
             areas.append(area._replace(last_bus=last, span=Span(area.span.start, size)))
     return tuple(areas)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from septum.engine.kvm.machine import VirtualMachine
 from septum.errors import HostProblem, Problem
 from septum.host.vfio import Container, Device
+from septum.memory.slices import Slice
 from septum.translation.leases import DEVICES, PROCESSOR, SIDES, Cut, Lease, Leases, leased
 from septum.translation.pci_config import BarState
 from septum.translation.physical import (
@@ -48,15 +49,12 @@ class AddressSpace:
 
     # ---- what stands there
 
-    def give_memory(self, ram: Iterable[Span], host: int) -> None:
+    def give_memory(self, own: Slice, host: int) -> None:
         """Its slice, which lies at `host` in this process in one piece; all of it is leased."""
         self._memory_at = host
-        offset = 0
-        for span in ram:
-            region = memory(span, offset)
+        for region in memory(own):
             self.memory.place(region)
             self._grant(region, (PROCESSOR,))
-            offset += span.size
 
     def join(self, container: Container) -> None:
         """From now on its devices reach what it holds, through this IOMMU map."""

@@ -10,13 +10,12 @@ from septum.discovery.view import View
 from septum.errors import Problem
 from septum.host.memory import GuestMemory
 from septum.instance.address_space import AddressSpace
-from septum.instance.body import Body
+from septum.instance.body import Body, Plan
 from septum.instance.link import Answer
 from septum.instance.owned import OwnedFunction
 from septum.instance.processors import Processors
 from septum.interrupts.table import VMM, Interrupt, counts, message_handler
 from septum.layouts import vfio
-from septum.memory.layout import Slice
 from septum.messages import Message
 from septum.translation.leases import Lease, rows
 from septum.translation.leases import counts as lease_counts
@@ -54,7 +53,7 @@ def answers(
         "stop": stop,
         "revoke": revoke,
         "devices": rows_of(lambda: device_rows(plan.seen, owned)),
-        "memory": rows_of(lambda: memory_rows(plan.memory, body.memory)),
+        "memory": rows_of(lambda: memory_rows(plan, body.memory)),
         "interrupts": rows_of(lambda: interrupt_rows(name, owned)),
         "probes": rows_of(responder.probes.rows),
         "translations": rows_of(lambda: translation_rows(space)),
@@ -89,7 +88,7 @@ def device_rows(seen: View, owned: Mapping[PciAddress, OwnedFunction]) -> Rows:
     return sorted(rows, key=lambda row: str(row["address"]))
 
 
-def memory_rows(memory_slice: Slice, memory: GuestMemory) -> Rows:
+def memory_rows(plan: Plan, memory: GuestMemory) -> Rows:
     """The memory map the instance was told, and what stands behind it."""
     pages = "huge pages" if memory.huge else "plain pages"
     return [
@@ -97,9 +96,9 @@ def memory_rows(memory_slice: Slice, memory: GuestMemory) -> Rows:
             "guest": str(entry.span),
             "bytes": entry.span.size,
             "kind": entry.kind,
-            "backing": pages if any(r.overlaps(entry.span) for r in memory_slice.ram) else "none",
+            "backing": pages if any(r.overlaps(entry.span) for r in plan.memory.ram) else "none",
         }
-        for entry in memory_slice.e820
+        for entry in plan.memory_map
     ]
 
 

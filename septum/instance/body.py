@@ -13,8 +13,8 @@ from septum.instance.address_space import AddressSpace
 from septum.instance.console import Console
 from septum.instance.link import Link
 from septum.instance.processors import Processors
-from septum.machine.model import Machine
-from septum.memory.layout import Slice
+from septum.machine.model import Machine, MemoryRange
+from septum.memory.slices import Slice
 from septum.partitions.model import Partition
 from septum.shared.power import POWER_OFF, RESET
 from septum.state import Ending
@@ -29,6 +29,7 @@ class Plan(NamedTuple):
     machine: Machine
     seen: View
     memory: Slice
+    memory_map: tuple[MemoryRange, ...]
     routing: Routing
 
 

@@ -36,7 +36,8 @@ from septum.instance.owned import OwnedFunction
 from septum.instance.processors import Processors
 from septum.layouts import uart, vfio, x86
 from septum.machine.model import Function, Machine
-from septum.memory.layout import slice_of
+from septum.memory.e820 import memory_map
+from septum.memory.slices import slices
 from septum.partitions.model import Partition
 from septum.shared.power import PowerManagement
 from septum.state import Ending
@@ -89,7 +90,8 @@ def run(
 def planned(partition: Partition, machine: Machine) -> Plan:
     """What it will see, and where; nothing is taken yet."""
     seen = view(machine, partition)
-    return Plan(partition, machine, seen, slice_of(machine, partition), route(seen))
+    own = slices(machine, [partition])[partition.name]
+    return Plan(partition, machine, seen, own, memory_map(machine, own), route(seen))
 
 
 def reserve(plan: Plan, directory: RunDirectory, held: ExitStack, stage: Stage) -> GuestMemory:
@@ -119,7 +121,7 @@ def assemble(
     if not partition.processors.own:
         guest.give_away_idle_time()
     space = AddressSpace(guest, stage)
-    space.give_memory(plan.memory.ram, memory.address)
+    space.give_memory(plan.memory, memory.address)
     lock = threading.Lock()
     console = Console(
         directory.log_of(partition.name),
@@ -187,13 +189,13 @@ def load(body: Body, kernel: Kernel) -> None:
     tables = description_tables(plan.seen, range(partition.processors.found), plan.routing)
     for address, blob in tables.blobs:
         view_of_memory[address : address + len(blob)] = blob
-    memory_map = [start.E820(entry.span, x86.E820_TYPES[entry.kind]) for entry in plan.memory.e820]
+    told = [start.E820(entry.span, x86.E820_TYPES[entry.kind]) for entry in plan.memory_map]
     low_end = plan.memory.ram[0].size
     start.load(
         view_of_memory[:low_end],
         low_end,
         kernel,
-        start.Start(partition.initrd, partition.command_line, memory_map, tables.address),
+        start.Start(partition.initrd, partition.command_line, told, tables.address),
     )
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from septum.errors import Problem
+from septum.memory.slices import Slice
 from septum.translation.verdict import Accept, Emulate, Modify, Reject, Verdict
 from septum.units import PciAddress, Span, align_down, align_up
 
@@ -73,9 +74,12 @@ class Region(NamedTuple):
     alone: bool = False
 
 
-def memory(span: Span, offset: int = 0, machine: int | None = None) -> Region:
-    """Memory of the instance's slice."""
-    return Region(span, Memory(offset), "memory", machine, why="its slice")
+def memory(own: Slice) -> list[Region]:
+    """The memory of an instance's slice."""
+    return [
+        Region(part.span, Memory(part.offset), "memory", part.machine, why="its slice")
+        for part in own.parts
+    ]
 
 
 def registers(

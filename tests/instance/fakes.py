@@ -19,6 +19,7 @@ from septum.instance.interrupts import DeviceInterrupts, Routes
 from septum.instance.owned import OwnedFunction
 from septum.layouts import kvm, vfio
 from septum.machine.model import Capability, Function
+from septum.memory.slices import Part, Slice
 from septum.units import KiB, MiB, Span
 from tests.engine.kvm.fakes import stopped
 from tests.machines import a_function, memory_bar, port_bar
@@ -204,7 +205,7 @@ class Owner:
         self.machine = cast(Any, FakeMachine())
         self.container = cast(Any, FakeContainer())
         self.space = AddressSpace(self.machine, self.said.append)
-        self.space.give_memory([RAM], HOST)
+        self.space.give_memory(Slice((Part(RAM, 0, None),)), HOST)
         if with_devices:
             self.space.join(self.container)
         self.interrupts = DeviceInterrupts(self.device, Routes(self.machine), line)

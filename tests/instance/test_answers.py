@@ -17,7 +17,7 @@ from septum.instance.answers import answers, translation_rows
 from septum.instance.boot import respond
 from septum.layouts import vfio
 from septum.machine.model import MemoryRange, RootBus
-from septum.memory.layout import Slice
+from septum.memory.slices import Part, Slice
 from septum.units import MiB, PciAddress, Span
 from tests.instance.fakes import FUNCTION, MEMORY, MSI, MSIX, TABLE, TABLE_BAR, Owner
 from tests.machines import memory_bar
@@ -49,10 +49,11 @@ class Asked:
             counts={"reasons": self.owner.stop.reasons, "owners": self.owner.stop.owners},
         )
         ram = Span(0, 64 * MiB)
-        memory = Slice((ram,), (MemoryRange(ram, "usable"),))
+        memory = Slice((Part(ram, 0, None),))
         body: Any = SimpleNamespace(
             plan=SimpleNamespace(
-                partition=SimpleNamespace(name="blue"), machine=None, seen=seen, memory=memory
+                partition=SimpleNamespace(name="blue"), machine=None, seen=seen, memory=memory,
+                memory_map=(MemoryRange(ram, "usable"),),
             ),
             memory=SimpleNamespace(huge=True),
             space=self.owner.space,

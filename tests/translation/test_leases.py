@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from septum.memory.slices import Part, Slice
 from septum.translation.leases import DEVICES, PROCESSOR, SIDES, Lease, Leases, leased, rows
 from septum.translation.physical import Memory, PhysicalMap, Registers, memory, played, registers
 from septum.translation.verdict import Emulate
@@ -14,7 +15,7 @@ from septum.units import PciAddress, Span
 PAGE = 0x2000
 SHIFT = 13
 FUNCTION = PciAddress(1, 0, 1, 0)
-MEMORY = memory(Span(0, 64 * PAGE), 0, 0x4000000)
+(MEMORY,) = memory(Slice((Part(Span(0, 64 * PAGE), 0, 0x4000000),)))
 BAR = registers(Span(0x80009000000, 2 * PAGE), Registers(FUNCTION, 0), 0x80209000000)
 
 

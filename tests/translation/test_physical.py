@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from septum.errors import Problem
+from septum.memory.slices import Part, Slice
 from septum.translation.physical import (
     Judgement,
     PhysicalMap,
@@ -24,7 +25,7 @@ from septum.units import PciAddress, Span
 
 PAGE = 0x2000
 FUNCTION = PciAddress(1, 0, 1, 0)
-MEMORY = memory(Span(0, 64 * PAGE), 0, 0x4000000)
+(MEMORY,) = memory(Slice((Part(Span(0, 64 * PAGE), 0, 0x4000000),)))
 BAR = registers(Span(0x80009000000, 2 * PAGE), Registers(FUNCTION, 0), 0x80209000000)
 PLAYED = played(Span(0x801FE000000, 4 * PAGE), "configuration space")
 EVERYWHERE = some.integers(0, 48 * PAGE)
@@ -47,8 +48,8 @@ def maps(draw: some.DrawFn) -> PhysicalMap:
         region = draw(
             some.sampled_from(
                 [
-                    memory(span, 0, machine),
-                    memory(span, 0, None),
+                    *memory(Slice((Part(span, 0, machine),))),
+                    *memory(Slice((Part(span, 0, None),))),
                     played(span, f"thing {number}"),
                     registers(span, Registers(FUNCTION, number), machine),
                     registers(span, Registers(FUNCTION, number), machine, alone=True),

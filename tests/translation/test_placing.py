@@ -5,13 +5,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as some
 
+from septum.memory.slices import Part, Slice
 from septum.translation.pci_config import BarState
 from septum.translation.physical import PhysicalMap, Region, Registers, memory, registers
 from septum.translation.placing import Placement
 from septum.units import PAGE, PciAddress, Span
 
 ONE, OTHER = PciAddress(0, 1, 0, 0), PciAddress(0, 2, 0, 0)
-RAM = memory(Span(0, 4 * PAGE))
+(RAM,) = memory(Slice((Part(Span(0, 4 * PAGE), 0, None),)))
 
 
 def regions_of(function: PciAddress, bar: BarState) -> list[Region]:

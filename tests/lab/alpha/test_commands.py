@@ -164,8 +164,9 @@ def revoke_and_touch_again(desk: Desk) -> None:
 
     def leases(kind: str) -> int:
         rows = desk.rows("show", "exits", "blue")
+        what = f"{kind}, processor"
         return next(
-            int(row["exits"]) for row in rows if (row["by"], row["what"]) == ("lease", kind)
+            int(row["exits"]) for row in rows if (row["by"], row["what"]) == ("lease", what)
         )
 
     granted, revoked = leases("granted"), leases("revoked")

@@ -12,6 +12,7 @@ from septum.engine.alpha.computer.description import (
 )
 from septum.layouts import pci, tsunami, virtio
 from septum.machine.model import (
+    Ecam,
     Function,
     Iommu,
     IommuGroup,
@@ -50,7 +51,19 @@ def machine_of(computer: ComputerDescription, source: str = "") -> Machine:
             RootBus(hose.number, 0, 0, (), (), is_function=False) for hose in computer.hoses
         ),
         counts_roots=True,
-        ecam=(),
+        ecam=tuple(
+            Ecam(
+                hose.number,
+                0,
+                0,
+                Span(
+                    tsunami.hose_address(hose.number, tsunami.PCI_CONFIGURATION),
+                    1 << tsunami.CONFIGURATION_BUS_SHIFT,
+                ),
+                tsunami.CONFIGURATION_FUNCTION_SHIFT,
+            )
+            for hose in computer.hoses
+        ),
         iommu=Iommu(True, True, tuple(_groups(computer))),
         huge_pages=(),
         host_needs=(),

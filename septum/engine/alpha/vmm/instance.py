@@ -10,7 +10,9 @@ from functools import partial
 from typing import NamedTuple
 
 from septum.discovery.hwrpb import Exposed, edited
+from septum.discovery.pci_bus import ConfigurationMechanism
 from septum.discovery.responder import Responder
+from septum.discovery.routing import Place, route
 from septum.discovery.view import view
 from septum.engine.alpha.computer.computer import Computer
 from septum.engine.alpha.processor import state as s
@@ -20,14 +22,15 @@ from septum.engine.alpha.vmm.palcode.interrupts import Interrupts, Wire
 from septum.engine.alpha.vmm.palcode.registers import OutsideMemory, Palcode
 from septum.engine.alpha.vmm.view.bars import Bars
 from septum.engine.alpha.vmm.view.chipset import Chipset, Requests
-from septum.engine.alpha.vmm.view.configuration import ConfigurationArea, OwnedFunction
 from septum.engine.alpha.vmm.view.dma_memory import DmaMemory
+from septum.engine.alpha.vmm.view.function import OwnedFunction
 from septum.engine.alpha.vmm.view.host_bridge import HostBridge
 from septum.engine.alpha.vmm.view.ports import IsaDevices, Port, Ports, forwarded
 from septum.engine.alpha.vmm.view.windows import TablePlaces
 from septum.layouts import alpha as a
 from septum.layouts import hwrpb, palcode, tsunami
 from septum.machine.model import IsaDevice, Machine
+from septum.memory.slices import Slice
 from septum.partitions.model import Partition
 from septum.translation import pci_emulated
 from septum.translation.leases import Lease
@@ -54,11 +57,12 @@ class Instance:
     """One instance: started by start(), run by the monitor, ended by end()."""
 
     def __init__(
-        self, partition: Partition, memory: Span, image: Image, world: World, processor: Processor
+        self, partition: Partition, own: Slice, image: Image, world: World, processor: Processor
     ) -> None:
         self.name = partition.name
         self.partition = partition
-        self.memory = memory
+        self.slice = own
+        self.memory = own.place  # in the machine
         self.image = image
         self.world = world
         self.processor = processor
@@ -68,9 +72,10 @@ class Instance:
         self.table = b""  # its HWRPB, as it was when it started
         self.seen = view(world.machine, partition)
         roots = self.seen.root_buses
+        self.routing = route(self.seen, _request_bit)
         # By the number of each hose it sees, the machine's.
         self.hoses = tuple(self.seen.machine_bus(root).domain for root in roots)
-        self.pal = Palcode(self.name, processor, PhysicalMap(a.PAGE_SIZE), memory.size)
+        self.pal = Palcode(self.name, processor, PhysicalMap(a.PAGE_SIZE), own.size)
         self.counters = self.pal.counters
         self.rejections = self.pal.rejections
 
@@ -107,7 +112,7 @@ class Instance:
         """Everything it can touch, as after power-on."""
         counters, rejections = self.counters, self.rejections
         size = self.memory.size
-        physical = PhysicalMap(a.PAGE_SIZE, [memory(Span(0, size), 0, self.memory.start)])
+        physical = PhysicalMap(a.PAGE_SIZE, memory(self.slice))
         self.pal = pal = Palcode(self.name, self.processor, physical, size)
         pal.counters, pal.rejections = counters, rejections
         pal.player_of = self._player_of
@@ -129,12 +134,10 @@ class Instance:
         """Its functions' request lines, as the hoses it sees would number them."""
         found = []
         for function in self.seen.functions:
-            address, pin = function.address, function.interrupt_pin
-            if address.device in tsunami.SLOTS and pin:
-                at = self.seen.machine(address)
-                own = tsunami.request_bit(at.domain, at.device, pin)
-                seen = tsunami.request_bit(address.domain, address.device, pin)
-                found.append(Wire(own, seen, str(at)))
+            if function.address in self.routing.gsi_of:
+                at = self.seen.machine(function.address)
+                own = tsunami.request_bit(at.domain, at.device, function.interrupt_pin)
+                found.append(Wire(own, self.routing.gsi_of[function.address], str(at)))
         return tuple(found)
 
     def now(self) -> int:
@@ -214,14 +217,14 @@ class Instance:
         self.owned: dict[PciAddress, OwnedFunction] = {}  # by the machine's address
         for function in self.seen.functions:
             at = self.seen.machine(function.address)
-            one = OwnedFunction(function, at, read, write)
+            line = self.routing.gsi_of.get(function.address, 0)
+            one = OwnedFunction(function, at, line, read, write)
             one.withdraw = partial(self._bars_change, self.bars.withdraw, one)
             one.place = partial(self._bars_change, self.bars.place, one)
             one.quiet()
             self.owned[at] = one
         spaces = {one.function.address: one for one in self.owned.values()}
         self.responder = Responder(self.seen, spaces, pci_emulated.played(self.seen))
-        self.configuration = ConfigurationArea(self.responder)
 
     def _bars_change(self, change: Callable[..., None], one: OwnedFunction) -> None:
         change(one.function, one.bars)
@@ -238,11 +241,14 @@ class Instance:
         )
         place = self.pal.physical.place
         place(played(tsunami.CCHIP, "Cchip", self.chipset.cchip))
+        areas_of_space = ConfigurationMechanism(self.responder, self.seen.ecam)
+        for ecam in self.seen.ecam:
+            what = f"configuration space of hose {ecam.domain}"
+            place(played(ecam.span, what, areas_of_space.ecam_access))
         place(played(tsunami.DCHIP, "Dchip", self.chipset.dchip))
         for number, bridge in enumerate(self.bridges):
             areas: tuple[tuple[Span, str, Access], ...] = (
                 (tsunami.PCHIP, "Pchip", bridge.access),
-                (tsunami.PCI_CONFIGURATION, "configuration space", self.configuration.access),
                 (tsunami.PCI_IO, "I/O ports", self.ports.access if not number else _free),
                 (tsunami.INTERRUPT_ACKNOWLEDGE, "interrupt acknowledge", _free),
             )
@@ -315,6 +321,13 @@ class Instance:
         except OutsideMemory:
             return palcode.HALT_REMAIN  # it has written over its own table
         return flags & palcode.FLAG_HALT_REQUESTED
+
+
+def _request_bit(number: int, place: Place) -> int | None:
+    """The board wires each pin of a slot to a bit of DRIR."""
+    if place.device not in tsunami.SLOTS:
+        return None
+    return tsunami.request_bit(place.domain, place.device, place.pin + 1)
 
 
 def _free(physical: int, size: int, value: int | None) -> int:

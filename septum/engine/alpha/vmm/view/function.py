@@ -1,23 +1,17 @@
-"""Which function's register does an access to the configuration area of a hose name?
-
-One page holds four slots, so no page of it is ever given: each access comes here, is decoded, and
-answered by the instance's responder. A function's own space is carried out on the machine's.
-"""
+"""How is a function's configuration space reached on the machine? One object a function."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from septum.discovery.responder import Responder
 from septum.engine.alpha.computer.enumeration import Read, Write, configuration_address
-from septum.layouts import pci, tsunami
+from septum.layouts import pci
 from septum.machine.model import Function
 from septum.translation.carried import CarriedOut
 from septum.translation.pci_config import BarState, ConfigurationSpace
 from septum.translation.pci_table import Effect
 from septum.units import PciAddress
 
-_LARGEST = 4
 _PLACING = (Effect.COMMAND, Effect.BAR)
 
 
@@ -27,10 +21,12 @@ class OwnedFunction:
     `withdraw` and `place` are called when its BARs change: before it is written, and after.
     """
 
-    def __init__(self, function: Function, at: PciAddress, read: Read, write: Write) -> None:
+    def __init__(
+        self, function: Function, at: PciAddress, line: int, read: Read, write: Write
+    ) -> None:
         self.function = function
         self.at = at
-        self.space = ConfigurationSpace(function, function.configuration, function.interrupt_line)
+        self.space = ConfigurationSpace(function, function.configuration, line)
         self.withdraw: Callable[[], None] = _nothing
         self.place: Callable[[], None] = _nothing
         base = configuration_address(at)
@@ -55,35 +51,6 @@ class OwnedFunction:
     def bars(self) -> tuple[BarState, ...]:
         """Where its owner has put its BARs."""
         return self.space.bars
-
-
-class ConfigurationArea:
-    """The configuration areas of the hoses an instance sees."""
-
-    def __init__(self, responder: Responder) -> None:
-        self._responder = responder
-
-    def access(self, physical: int, size: int, value: int | None) -> int:
-        """One load (value None) or store."""
-        address, offset = _decoded(physical)
-        if size > _LARGEST:
-            return (1 << 8 * size) - 1  # PCI has no such cycle
-        if value is None:
-            return self._responder.read(address, offset, size)
-        self._responder.write(address, offset, size, value)
-        return 0
-
-
-def _decoded(physical: int) -> tuple[PciAddress, int]:
-    inside = physical & tsunami.PCI_CONFIGURATION.size - 1
-    slot = inside >> tsunami.CONFIGURATION_DEVICE_SHIFT
-    address = PciAddress(
-        physical >> tsunami.HOSE_SHIFT & 1,
-        inside >> tsunami.CONFIGURATION_BUS_SHIFT,
-        slot % pci.DEVICES_PER_BUS,
-        inside >> tsunami.CONFIGURATION_FUNCTION_SHIFT & pci.FUNCTIONS_PER_DEVICE - 1,
-    )
-    return address, inside & tsunami.CONFIGURATION_REGISTER_BITS
 
 
 def _nothing() -> None:
