@@ -21,7 +21,7 @@ from septum.units import PciAddress, Span, align_down, align_up
 
 __all__ = [
     "Access", "Judgement", "Memory", "PhysicalMap", "Played", "Region", "Registers", "What",
-    "further", "memory", "played", "registers", "split",
+    "Ports", "further", "memory", "played", "ports", "registers", "split",
 ]  # fmt: skip
 
 # (the instance's address, bytes, the value written or None for a read) -> what is read
@@ -46,13 +46,20 @@ class Registers(NamedTuple):
     offset: int = 0
 
 
+class Ports(NamedTuple):
+    """Ports of a device on the ISA bus that it owns, from this offset on."""
+
+    device: str
+    offset: int = 0
+
+
 class Played(NamedTuple):
     """Something that only the VMM has."""
 
     by: str
 
 
-What = Memory | Registers | Played
+What = Memory | Registers | Ports | Played
 
 
 class Region(NamedTuple):
@@ -99,6 +106,12 @@ def registers(
 def played(span: Span, by: str, access: Access | None = None) -> Region:
     """What the VMM answers for by itself."""
     return Region(span, Played(by), by, access=access)
+
+
+def ports(span: Span, device: str, access: Access) -> Region:
+    """Ports of a device it owns, at the machine's own numbers."""
+    closed = "each access to a port is passed on"
+    return Region(span, Ports(device), device, span.start, access, closed=closed)
 
 
 def split(
@@ -201,7 +214,7 @@ class PhysicalMap:
         page = Span(address & -self.page, self.page)
         for span, verdict in self._withheld:
             if span.overlaps(page):
-                return Judgement(self._pages(span), verdict, None)
+                return Judgement(span, verdict, None)
         here = self.overlapping(page)
         if not here:
             return Judgement(self._uncut(page, self._gap(page)), NOBODY_S, None)
@@ -227,13 +240,13 @@ class PhysicalMap:
     def withhold(self, span: Span, verdict: Verdict) -> None:
         """Say this to every page of a run of addresses, whatever stands there, until let_go()."""
         self.let_go(span)
-        self._withheld.append((span, verdict))
+        self._withheld.append((self._pages(span), verdict))
 
     def let_go(self, span: Span) -> None:
         """Judge by what stands there again."""
         kept = []
         for old, verdict in self._withheld:
-            for left in outside(old, span):
+            for left in outside(old, self._pages(span)):
                 kept.append((left, verdict))
         self._withheld = kept
 
@@ -252,11 +265,10 @@ class PhysicalMap:
         """The part of a run around a page of which nothing is withheld."""
         start, end = run.start, run.end
         for span, _ in self._withheld:
-            pages = self._pages(span)
-            if pages.end <= page.start:
-                start = max(start, pages.end)
+            if span.end <= page.start:
+                start = max(start, span.end)
             else:
-                end = min(end, pages.start)
+                end = min(end, span.start)
         return Span(start, end - start)
 
     def _within(self, region: Region, page: Span) -> tuple[Span, Verdict]:

@@ -25,7 +25,7 @@ from septum.engine.alpha.vmm.view.chipset import Chipset, Requests
 from septum.engine.alpha.vmm.view.dma_memory import DmaMemory
 from septum.engine.alpha.vmm.view.function import OwnedFunction
 from septum.engine.alpha.vmm.view.host_bridge import HostBridge
-from septum.engine.alpha.vmm.view.ports import IsaDevices, Port, Ports, forwarded
+from septum.engine.alpha.vmm.view.ports import IsaDevices, Ports, forwarded
 from septum.engine.alpha.vmm.view.windows import TablePlaces
 from septum.layouts import alpha as a
 from septum.layouts import hwrpb, palcode, tsunami
@@ -34,7 +34,7 @@ from septum.memory.slices import Slice
 from septum.partitions.model import Partition
 from septum.translation import pci_emulated
 from septum.translation.leases import Lease
-from septum.translation.physical import Access, PhysicalMap, memory, played
+from septum.translation.physical import Access, PhysicalMap, Region, memory, played
 from septum.translation.verdict import Reject, all_ones
 from septum.units import PciAddress, Span
 
@@ -177,22 +177,23 @@ class Instance:
                 self.processor.skip,
             )
             self.bridges.append(bridge)
-        ports = self.isa.ports()
+        self.port_map = PhysicalMap(1, self.isa.regions())
         for device in world.machine.isa:
             if device.name in self.partition.isa:
-                ports.update(self._forwarded(device, read, write))
+                self.port_map.place(self._forwarded(device, read, write))
         frequency = world.computer.description.frequency
         left = self.isa.timer.cycles_to_output
-        self.ports = Ports(ports, frequency, self.processor.skip, left, self._no_port)
+        self.ports = Ports(self.port_map, frequency, self.processor.skip, left, self._no_port)
 
     def _forwarded(
         self,
         device: IsaDevice,
         read: Callable[[int, int], int],
         write: Callable[[int, int, int], None],
-    ) -> dict[int, Port]:
+    ) -> Region:
         start = tsunami.hose_address(_ISA_HOSE, tsunami.PCI_IO)
         return forwarded(
+            device.name,
             device.ports,
             lambda port: read(start + port, 1),
             lambda port, value: write(start + port, 1, value),
