@@ -14,7 +14,7 @@ from septum.partitions.present import behind
 from septum.settings import PciBus
 from septum.units import PciAddress
 from tests.captured import two_roots
-from tests.discovery.test_enumeration import Bus, by_ports, scan
+from tests.discovery.test_enumeration import by_ports, responder, scan
 from tests.discovery.test_view import a_partition
 
 # On the machine: 80:01.0 leads to 81 (Ethernet), 80:02.0 to 82 (SCSI); 00:05.0 to a switch,
@@ -125,7 +125,7 @@ def test_what_is_not_presented_stays(machine: Machine) -> None:
 )
 def test_a_scan_finds_it_there_and_nowhere_else(machine: Machine, partition: Partition) -> None:
     found = view(machine, partition)
-    read = by_ports(ConfigurationMechanism(Bus(found), found.ecam))
+    read = by_ports(ConfigurationMechanism(responder(found), found.ecam))
     seen: dict[str, int] = {}
     for root in found.root_buses:
         seen |= scan(read, root.domain, root.first)
