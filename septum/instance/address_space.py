@@ -46,6 +46,7 @@ class AddressSpace:
         self._memory_at = 0  # of its slice, in this process
         self._devices: dict[PciAddress, Device] = {}
         self._container: Container | None = None
+        self._told: set[tuple[str, str]] = set()
 
     # ---- what stands there
 
@@ -150,7 +151,9 @@ class AddressSpace:
             if isinstance(lease.what, Memory):
                 raise
             use = "mapped" if lease.side == PROCESSOR else "reached by its owner's devices"
-            self.say(f"{lease.owner} is not {use}: {problem}")
+            if (lease.owner, use) not in self._told:  # an owner may switch decoding as it likes
+                self._told.add((lease.owner, use))
+                self.say(f"{lease.owner} is not {use}: {problem}")
             if lease.side == PROCESSOR:
                 self.memory.withhold(lease.span, Emulate(0, "Linux does not let it be mapped"))
             return False
