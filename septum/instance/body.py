@@ -13,6 +13,7 @@ from septum.instance.address_space import AddressSpace
 from septum.instance.console import Console
 from septum.instance.link import Link
 from septum.instance.processors import Processors
+from septum.interrupts.table import InterruptTable
 from septum.machine.model import Machine, MemoryRange
 from septum.memory.slices import Slice
 from septum.partitions.model import Partition
@@ -31,6 +32,7 @@ class Plan(NamedTuple):
     memory: Slice
     memory_map: tuple[MemoryRange, ...]
     routing: Routing
+    interrupts: InterruptTable
 
 
 class Outcome:

@@ -20,6 +20,7 @@ from septum.engine.alpha.processor.processor import Processor
 from septum.engine.alpha.vmm.loading import Image, load
 from septum.engine.alpha.vmm.palcode.interrupts import Interrupts, Wire
 from septum.engine.alpha.vmm.palcode.registers import OutsideMemory, Palcode
+from septum.engine.alpha.vmm.requests import drir
 from septum.engine.alpha.vmm.view.bars import Bars
 from septum.engine.alpha.vmm.view.chipset import Chipset, Requests
 from septum.engine.alpha.vmm.view.dma_memory import DmaMemory
@@ -27,6 +28,7 @@ from septum.engine.alpha.vmm.view.function import OwnedFunction
 from septum.engine.alpha.vmm.view.host_bridge import HostBridge
 from septum.engine.alpha.vmm.view.ports import IsaDevices, Ports, forwarded
 from septum.engine.alpha.vmm.view.windows import TablePlaces
+from septum.interrupts.table import InterruptTable
 from septum.layouts import alpha as a
 from septum.layouts import hwrpb, palcode, tsunami
 from septum.machine.model import IsaDevice, Machine
@@ -51,6 +53,7 @@ class World(NamedTuple):
     table: bytes  # firmware's HWRPB of the whole machine
     tables: Mapping[str, Span]  # the VMM's memory for the DMA tables of each
     shared_hoses: frozenset[int]  # hoses with more than one owner
+    interrupts: InterruptTable
 
 
 class Instance:
@@ -122,7 +125,7 @@ class Instance:
             palcode.ENV_TTY_DEVICE: b"0",
         }
         self.requests = Requests()
-        self.interrupts = Interrupts(pal, self.requests, self._wires())
+        self.interrupts = Interrupts(pal, self.requests, self._wires(), self.world.interrupts)
         self._make_isa()
         self._make_bridges()
         self._make_functions()
@@ -132,13 +135,15 @@ class Instance:
 
     def _wires(self) -> tuple[Wire, ...]:
         """Its functions' request lines, as the hoses it sees would number them."""
-        found = []
+        found = {}
         for function in self.seen.functions:
             if function.address in self.routing.gsi_of:
                 at = self.seen.machine(function.address)
                 own = tsunami.request_bit(at.domain, at.device, function.interrupt_pin)
-                found.append(Wire(own, self.routing.gsi_of[function.address], str(at)))
-        return tuple(found)
+                row = self.world.interrupts.at(drir(own))
+                if row is not None and row.owner == self.name:
+                    found[own] = Wire(own, self.routing.gsi_of[function.address], row)
+        return tuple(found.values())
 
     def now(self) -> int:
         """The machine's time, as its processor counts it."""
