@@ -29,9 +29,7 @@ from septum.instance.address_space import AddressSpace
 from septum.instance.answers import answers
 from septum.instance.board import legacy_ports
 from septum.instance.body import Body, Outcome, Plan
-from septum.instance.console import Console
 from septum.instance.interrupts import DeviceInterrupts, Routes
-from septum.instance.link import Link
 from septum.instance.owned import OwnedFunction
 from septum.instance.processors import Processors
 from septum.layouts import uart, vfio, x86
@@ -40,6 +38,8 @@ from septum.memory.e820 import memory_map
 from septum.memory.slices import slices
 from septum.partitions.model import Partition
 from septum.shared.power import PowerManagement
+from septum.sockets.console import Console
+from septum.sockets.link import Link
 from septum.state import Ending
 from septum.translation import pci_emulated
 from septum.units import PciAddress, size_text

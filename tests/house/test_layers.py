@@ -14,7 +14,10 @@ from tests.house.source import ROOT, imported, modules
 
 PICTURE = """
 lab                    admin
-supervisor             instance
+supervisor
+platforms
+instance               software
+sockets
 host                   engine
 shared
 translation
@@ -33,7 +36,7 @@ ADDRESSES = {
     "ctypes": {"layouts", "host", "engine"},
     "fcntl": {"layouts", "host", "engine", "supervisor", "lab"},  # the last two: file locks
     "mmap": {"layouts", "host", "engine"},
-    "threading": {"engine", "instance", "lab"},
+    "threading": {"engine", "instance", "sockets", "software", "lab"},
     "_thread": set(),
     "multiprocessing": set(),
     "subprocess": {"supervisor", "lab", "host"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from septum.admin.cli import world as surroundings
+from septum.admin.cli import tables
 from septum.admin.cli.up import ending_text
 from septum.errors import NotRunning
 from septum.host.channel import Conversation
@@ -33,18 +33,18 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """0: stopped and given back."""
-    world = surroundings.world()
+    place = tables.place()
     from septum.supervisor.beginning import clean_up, reach
 
     if options.names:
-        options.names = surroundings.names_of(options.names, world.directory)
-    alone = end_alone(world.directory, options)
+        options.names = tables.names_of(options.names, place.directory)
+    alone = end_alone(place.directory, options)
     if alone and len(alone) == len(options.names):
         return 0
     options.names = [name for name in options.names if name not in alone]
-    conversation = reach(world)
+    conversation = reach(place)
     if conversation is None:
-        found = clean_up(world)
+        found = clean_up(place)
         if not found or options.names:
             raise NotRunning(
                 f"{options.names[0]} does not run" if options.names else "nothing runs",
