@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from septum.errors import HostProblem
 from septum.host import cgroups, processes
 from septum.host.channel import Conversation, connect, listen
 from septum.host.journal import Journal
@@ -66,7 +67,10 @@ def clean_up(place: Place) -> list[str]:
 
 
 def recover(place: Place) -> list[str]:
-    """With the lock held and no supervisor: end orphans, restore claims, remove files."""
+    """With the lock held and no supervisor: end orphans, restore claims, remove files.
+
+    What Linux does not take back stays in the journal, and is said too.
+    """
     said = []
     names = [one for one in place.directory.instances() if not runs_alone(place.directory, one)]
     for name in names:
@@ -78,7 +82,7 @@ def recover(place: Place) -> list[str]:
             said.append(f"{name}: ended, its supervisor had died")
         elif process is not None:
             said.append(f"{name}: had died")
-    said += registry.restore(Journal(place.directory.claims))
+    said += put_back(place)
     for name in names:
         cgroups.ControlGroup(name, weight=1, processors=(), root=place.groups).remove()
         place.directory.remove_instance(name)
@@ -86,6 +90,22 @@ def recover(place: Place) -> list[str]:
         if os.path.exists(path):
             os.unlink(path)
     return said
+
+
+def put_back(place: Place) -> list[str]:
+    """Give back what dead processes held; a line for each thing, and for what did not come."""
+    try:
+        return registry.restore(Journal(place.directory.claims))
+    except HostProblem as problem:
+        return [str(problem)]
+
+
+def left_by(place: Place, name: str) -> list[str]:
+    """What an instance that is no more still holds, after one more try to give it back."""
+    journal = Journal(place.directory.claims)
+    if journal.left_by(name):
+        put_back(place)
+    return [entry.address for entry in journal.left_by(name)]
 
 
 def begin(place: Place, platform: str) -> None:

@@ -181,15 +181,20 @@ class ProcessKeeper(Keeper):
                 self.heed(instance, message)
 
     def give_back(self, instance: Instance, group: cgroups.ControlGroup | None) -> None:
-        """What a process took and did not return itself; one failure does not keep the rest."""
+        """What a process took and did not return itself; one failure does not keep the rest.
+
+        What is still held then is looked up, not assumed.
+        """
+        journal = Journal(self.place.directory.claims)
 
         def restore() -> None:
-            for line in self.platform.restore(Journal(self.place.directory.claims)):
+            for line in self.platform.restore(journal):
                 self.say(instance, line)
 
         def leave() -> None:
             self.place.directory.remove_instance(instance.name)
 
+        problems = []
         steps = [restore, leave] if group is None else [restore, group.remove, leave]
         for step in steps:
             try:
@@ -197,6 +202,10 @@ class ProcessKeeper(Keeper):
             except (Problem, OSError) as problem:
                 print(f"{instance.name}: {problem}", flush=True)
                 self.say(instance, f"not everything could be given back: {problem}")
+                problems.append(problem)
+        instance.kept = [entry.address for entry in journal.left_by(instance.name)]
+        if problems and not journal.abandoned():  # else it is a function's, perhaps another's
+            instance.kept += [str(problem).partition("\n")[0] for problem in problems]
 
     def close_in_child(self) -> None:
         """In an instance's process: close everything that is the supervisor's."""

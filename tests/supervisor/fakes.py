@@ -22,7 +22,7 @@ import time
 from collections.abc import Mapping
 
 from septum.admin.cli import main, tables
-from septum.errors import GuestProblem
+from septum.errors import GuestProblem, HostProblem
 from septum.host import processes
 from septum.host.channel import listen
 from septum.host.journal import Entry, Journal
@@ -120,11 +120,19 @@ ANSWERS: dict[str, Mapping[str, object]] = {
 
 
 def restore(journal: Journal) -> list[str]:
-    """Gives nothing to Linux, but says and forgets what it would."""
-    given = [entry.address for entry in journal.abandoned()]
-    for address in given:
-        journal.remove(address)
-    return [f"{address}: given back to Linux" for address in given]
+    """Gives nothing to Linux, but says and forgets what it would; SEPTUM_STUBBORN stays."""
+    held = [entry.address for entry in journal.abandoned()]
+    stubborn = [one for one in held if one in os.environ.get("SEPTUM_STUBBORN", "").split()]
+    for address in held:
+        if address not in stubborn:
+            journal.remove(address)
+    if stubborn:
+        raise HostProblem(
+            f"cannot give {stubborn[0]} back to Linux",
+            because="e1000e had it, and no driver has it now",
+            remedy="see dmesg",
+        )
+    return [f"{address}: given back to Linux" for address in held]
 
 
 class FalsePc(Pc):

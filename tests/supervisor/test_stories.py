@@ -272,6 +272,48 @@ def test_a_killed_up_takes_back_too(desk: Desk) -> None:
     until("the supervisor leaves", lambda: not os.path.exists(desk.directory.control))
 
 
+def test_down_says_what_did_not_come_back(desk: Desk) -> None:
+    table = desk.table("claim", "claim")
+    desk.type("up", table, environment={"SEPTUM_STUBBORN": BLUE})
+    down = desk.type("down")
+    assert down.returncode == 1
+    assert f"blue: stopped; not given back: {BLUE}" in down.stdout
+    assert "green: stopped; everything is given back" in down.stdout
+    assert "and no driver has it now" in down.stdout
+    assert desk.claimed() == [BLUE], "the journal keeps what is not back"
+
+    until("the supervisor leaves", lambda: not os.path.exists(desk.directory.control))
+    again = desk.type("ps", environment={"SEPTUM_STUBBORN": BLUE})
+    assert again.returncode == 0 and f"cannot give {BLUE} back" in again.stderr
+    still = desk.type("down", environment={"SEPTUM_STUBBORN": BLUE})
+    assert still.returncode == 1 and desk.claimed() == [BLUE]
+    assert f"{BLUE}: given back to Linux" in desk.type("ps").stderr
+    assert desk.is_tidy()
+
+
+def test_ps_says_what_a_killed_instance_did_not_give_back(desk: Desk) -> None:
+    desk.type("up", desk.table("claim", "claim"), environment={"SEPTUM_STUBBORN": BLUE})
+    os.kill(desk.rows()["blue"]["pid"], signal.SIGKILL)
+    until("blue has failed", lambda: desk.rows()["blue"]["state"] == "failed")
+    row = desk.rows()["blue"]
+    assert row["kept"] == [BLUE] and row["ending"].endswith(f"; not given back: {BLUE}")
+    assert desk.rows()["green"]["kept"] == []
+    down = desk.type("down", "green")
+    assert down.returncode == 0 and "green: stopped; everything is given back" in down.stdout
+
+
+def test_down_looks_at_what_ran_in_the_foreground(desk: Desk) -> None:
+    stubborn = {"SEPTUM_STUBBORN": BLUE}
+    process = desk.start("run", "-v", desk.table(f"claim wait={desk.root / 'never'}"), "blue")
+    assert process.stderr is not None
+    until("it has claimed", lambda: desk.claimed() == [BLUE])
+    down = desk.type("down", "blue", environment=stubborn)
+    process.communicate(timeout=60)
+    assert down.returncode == 1
+    assert f"in the foreground; not given back: {BLUE}" in down.stdout
+    assert desk.claimed() == [BLUE]
+
+
 def test_a_deaf_instance_is_ended(desk: Desk) -> None:
     never = desk.root / "never"
     desk.type("up", desk.table("claim powered-off"), "blue")

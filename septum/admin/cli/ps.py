@@ -64,6 +64,7 @@ def alone_rows(directory: RunDirectory) -> list[Message]:
         if process is not None and process.is_alive:
             row: Message = dict.fromkeys((*COLUMNS, "reason"))
             row |= {"name": name, "state": RUNNING, "pid": process.number, "ending": ""}
+            row["kept"] = []
             rows.append({**row, "detail": "in the foreground (septum run)"})
     return rows
 
