@@ -169,6 +169,9 @@ def false_place(platform: Platform | None = None) -> Place:
 
 
 if __name__ == "__main__":
+    # These tests may run where a shell has it ignored (a job in the background); typed commands
+    # stand in the foreground.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     registry.known["pc"] = FalsePc()
     tables.place = false_place
     sys.exit(main.main())

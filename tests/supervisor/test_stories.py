@@ -250,6 +250,14 @@ def test_an_up_interrupted_before_it_starts_anything(desk: Desk) -> None:
     assert not os.path.exists(desk.directory.control)
 
 
+def test_these_tests_may_run_in_the_background(desk: Desk) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does for a job
+    try:
+        interrupt(desk, [desk.table()], "reading", SEPTUM_HOLD=str(desk.root / "never"))
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_an_interrupted_up_leaves_those_alone_that_ran_before(desk: Desk) -> None:
     table = desk.table("claim", f"claim wait={desk.root / 'never'}")
     desk.type("up", table, "blue")
