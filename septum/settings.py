@@ -10,7 +10,8 @@ manual()                        all of them, as text for people
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from septum.units import PciAddress, parse_size
@@ -136,18 +137,25 @@ class Setting(NamedTuple):
     help: str
 
 
-class PlatformWords(NamedTuple):
-    """A kind of computer that a table may divide, and what only its tables may say."""
+class PlatformName(NamedTuple):
+    """A kind of computer that a table may divide."""
 
     name: str
-    words: tuple[str, ...] = ()  # "section.key"; other platforms may list the same
+    refuses: Mapping[str, str] = MappingProxyType({})  # a setting, as section.key: why
 
 
 PLATFORMS = (
-    PlatformWords("pc"),
-    PlatformWords(
-        "alpha", ("machine.computer", "memory.at", "instance.isa", "instance.interrupts")
+    PlatformName(
+        "pc",
+        {
+            "machine.computer": "it divides the computer that Septum runs on",
+            "memory.at": "Linux gives what memory it has free",
+            "instance.isa": "Linux, or firmware, drives what is on this computer's ISA bus",
+            "instance.interrupts": "KVM delivers them: to a running processor at once, to a waiting"
+            " one when Linux runs it; nothing is asked in between that could keep them",
+        },
     ),
+    PlatformName("alpha"),
 )
 PLATFORM_NAMES = tuple(platform.name for platform in PLATFORMS)
 
@@ -216,11 +224,15 @@ def default(section_name: str, key: str) -> Any:
     return setting(section_name, key).default
 
 
-def known_to(item: Setting) -> tuple[str, ...]:
-    """The platforms whose tables may have a setting: those that list it, or all."""
+def refusal(item: Setting, platform: str) -> str:
+    """Why a platform's tables may not have a setting; "" when they may, or there is no such."""
     word = f"{item.section}.{item.key}"
-    some = tuple(platform.name for platform in PLATFORMS if word in platform.words)
-    return some or PLATFORM_NAMES
+    return next((one.refuses.get(word, "") for one in PLATFORMS if one.name == platform), "")
+
+
+def known_to(item: Setting) -> tuple[str, ...]:
+    """The platforms whose tables may have a setting."""
+    return tuple(one.name for one in PLATFORMS if not refusal(item, one.name))
 
 
 def manual() -> str:

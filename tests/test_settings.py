@@ -77,9 +77,9 @@ def test_a_setting_is_a_field_of_the_records_made_of_it() -> None:
             assert value is settings.default(section, key), key
 
 
-def test_platforms_list_words_that_there_are() -> None:
+def test_platforms_refuse_words_that_there_are() -> None:
     words = {f"{item.section}.{item.key}" for item in SETTINGS}
-    assert {word for platform in settings.PLATFORMS for word in platform.words} <= words
+    assert {word for platform in settings.PLATFORMS for word in platform.refuses} <= words
     assert settings.known_to(settings.setting("instance", "isa")) == ("alpha",)
     assert settings.known_to(settings.setting("instance", "kernel")) == ("pc", "alpha")
     assert "  alpha: devices of an ISA bus" in settings.manual()

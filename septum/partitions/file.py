@@ -150,11 +150,10 @@ class _Reader:
 
     def _known_value(self, item: settings.Setting, raw: Any, key: tuple[str, ...]) -> Any:
         """The value, unless this platform's tables may not say it."""
-        platforms = settings.known_to(item)
-        if not self.platform or self.platform in platforms:
+        because = settings.refusal(item, self.platform)
+        if not because:
             return self._value(item, raw, key)
         what = f"{item.key} is not for the platform {self.platform}"
-        because = f"only {' and '.join(platforms)} has a use for it: {item.help}"
         self._find(key, what, because, "leave it out")
         return None
 
