@@ -131,15 +131,6 @@ class Computer:
         """The device request lines, as the Cchip's DRIR shows them."""
         return self.cchip.requests
 
-    def interval_pending(self, processor: int) -> bool:
-        """Has the interval timer interrupted this processor?"""
-        return bool(self.cchip.pins[processor] & tsunami.PIN_INTERVAL)
-
-    def acknowledge_interval(self, processor: int) -> None:
-        """Clear it, as writing the Cchip's MISC does."""
-        bit = tsunami.Miscellaneous.fields["interval"].low + processor
-        self.cchip.write(tsunami.Miscellaneous.offset, 1 << bit)
-
     # ---- How it is put together
 
     def _hose(self, number: int) -> Hose:
