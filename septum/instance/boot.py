@@ -1,4 +1,4 @@
-"""How does an instance come to life? Story 1, in order: claim, reserve, arm, connect, load, run.
+"""How does an instance come to life? Story 1: plan, reserve, claim, assemble, hand over, arm, load.
 
 Everything taken stands on one stack, so whatever goes wrong, and whenever, it is given back in
 reverse: interrupts first, then bus mastering, then the functions, then memory.

@@ -169,3 +169,32 @@ def test_the_rule_would_notice() -> None:
     assert "ioctl" in [_named(node) for node in hidden]
     assert _is_within("septum.layouts.vfio.VFIO", "septum.layouts.vfio")
     assert not _is_within("septum.layouts.vfio_more", "septum.layouts.vfio")
+
+
+def test_no_two_modules_import_each_other() -> None:
+    """Nor in a ring of any length, for types either: each can be read before those above it."""
+    known = {module.name for module in modules()}
+    below = {
+        module.name: {part for name, _ in imported(module) for part in _modules(name, known)}
+        for module in modules()
+    }
+    left = rings(below)
+    assert not left, f"they import each other: {sorted(left)}"
+
+
+def rings(below: dict[str, set[str]]) -> set[str]:
+    """Who is in a ring, or above one: all that is left when what needs nothing has been taken."""
+    while leaves := {name for name, rest in below.items() if not (rest - {name}) & set(below)}:
+        below = {name: rest for name, rest in below.items() if name not in leaves}
+    return set(below)
+
+
+def test_a_ring_would_be_noticed() -> None:
+    assert rings({"a": {"b"}, "b": {"c"}, "c": set()}) == set()
+    assert rings({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == {"a", "b", "c"}
+
+
+def _modules(name: str, known: set[str]) -> list[str]:
+    """The module that an imported name is, or is in."""
+    whole = name if name in known else name.rpartition(".")[0]
+    return [whole] if whole in known and whole != "septum" else []
