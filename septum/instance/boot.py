@@ -36,6 +36,7 @@ from septum.layouts import uart, vfio, x86
 from septum.machine.model import Function, Machine
 from septum.memory.e820 import memory_map
 from septum.memory.slices import slices
+from septum.messages import Report
 from septum.partitions.model import Partition
 from septum.shared.power import PowerManagement
 from septum.sockets.console import Console
@@ -44,7 +45,6 @@ from septum.state import Ending
 from septum.translation import pci_emulated
 from septum.units import PciAddress, size_text
 
-Report = Callable[[str, Mapping[str, object]], None]
 Stage = Callable[[str], None]
 
 

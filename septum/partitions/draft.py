@@ -1,4 +1,4 @@
-"""What does a partition table say, before anybody asked whether the machine can do it?"""
+"""What does a partition table say, before anybody has asked whether the machine can do it?"""
 
 from __future__ import annotations
 

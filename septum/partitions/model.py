@@ -14,7 +14,7 @@ class Processors(NamedTuple):
     numbers: tuple[int, ...]
     own: bool  # nobody else's
     weight: int  # share of time against other instances, 1 to 10000 (cgroup v2 cpu.weight)
-    count: int = default("processors", "count")  # type: ignore[assignment]  # 0: all named
+    count: int = default("processors", "count")  # type: ignore[wish]  # 0: all named
 
     @property
     def found(self) -> int:

@@ -40,7 +40,7 @@ def sound(
 def _partition(instance: DraftInstance, question: Case) -> Partition:
     # A draft without findings has all of these; the reader says when one is missing.
     said = {key: _plain(getattr(instance, key)) for key in Partition._fields}
-    owned = {claim.address for claim in question.claims if claim.instance == instance.name}
+    owned = {wish.address for wish in question.wishes if wish.instance == instance.name}
     said["functions"] = tuple(sorted(owned))
     said["without_reset"] = tuple(sorted(set(said["without_reset"])))
     return Partition(**said)

@@ -1,4 +1,4 @@
-"""What is a software Alpha computer to commands and supervisor? Any user has one."""
+"""What is a software Alpha computer to the commands and the supervisor? Any user has one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from septum.errors import GuestProblem, MachineProblem
-from septum.platforms.platform import Computer, ComputerPlatform
+from septum.platforms.platform import ComputerPlatform, RunningComputer
 
 if TYPE_CHECKING:
     from septum.host.runtime import RunDirectory
@@ -69,7 +69,7 @@ class Alpha(ComputerPlatform):
         partitions: tuple[Partition, ...],
         directory: RunDirectory,
         say: Callable[[str], None],
-    ) -> Computer:
+    ) -> RunningComputer:
         require_packages()
         from septum.software.computer import SoftwareComputer
 

@@ -1,4 +1,4 @@
-"""What is this computer to commands and supervisor? Linux keeps what no table gives away.
+"""What is this computer to the commands and the supervisor? Linux keeps what no table gives away.
 
 A start is measured, so everything is imported by who needs it.
 """

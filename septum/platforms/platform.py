@@ -78,11 +78,11 @@ class ComputerPlatform(Platform):
         partitions: tuple[Partition, ...],
         directory: RunDirectory,
         say: Callable[[str], None],
-    ) -> Computer:
+    ) -> RunningComputer:
         """The computer, with these instances to be started on it. Problem: there is none."""
 
 
-class Computer(Protocol):
+class RunningComputer(Protocol):
     """A computer that is software, as whoever keeps its instances sees it."""
 
     def add(self, partition: Partition, report: Report) -> None:

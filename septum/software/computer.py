@@ -58,7 +58,7 @@ class Member:
         self.console.close()
 
 
-class Keyboard:
+class GuestInput:
     """The instance's serial port as a console sees it: it holds back what it has no room for."""
 
     room = 1 << 12  # bytes
@@ -113,7 +113,7 @@ class SoftwareComputer:
             )
         instance = self.monitor.instances[name]
         member = Member(name, self.directory)
-        member.console.port = Keyboard(instance.type)  # type: ignore[assignment]
+        member.console.port = GuestInput(instance.type)  # type: ignore[assignment]
         member.link.answers = answers(self.monitor, instance)
         instance.output = member.heard
         try:

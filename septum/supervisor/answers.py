@@ -12,10 +12,10 @@ from septum.messages import Message, record
 from septum.partitions.model import Partition
 from septum.supervisor.conflicts import refuse_conflicts, runs_alone, runs_already
 from septum.supervisor.instances import Instance
-from septum.supervisor.requests import GONE, STARTED, Requests
+from septum.supervisor.requests import GONE, STARTED, OpenRequests
 
 
-def up(requests: Requests, channel: Channel, message: Message) -> None:
+def up(requests: OpenRequests, channel: Channel, message: Message) -> None:
     """Start instances; the asker hears of each stage, and in the end that it is done."""
     wanted = [record(Partition, fields) for fields in message["partitions"]]
     machine = record(Machine, message["machine"])
@@ -41,12 +41,12 @@ def up(requests: Requests, channel: Channel, message: Message) -> None:
         keeper.start(keeper.instances[name])
 
 
-def take_back(requests: Requests, channel: Channel, message: Message) -> None:
+def take_back(requests: OpenRequests, channel: Channel, message: Message) -> None:
     """Stop what this asker started and has not yet seen to its end."""
     requests.take_back(channel)
 
 
-def down(requests: Requests, channel: Channel, message: Message) -> None:
+def down(requests: OpenRequests, channel: Channel, message: Message) -> None:
     """Stop instances, all without a name, and forget them when everything is given back."""
     instances, within = requests.keeper.instances, float(message["within"])
     names = tuple(message.get("names") or instances)
@@ -63,7 +63,7 @@ def down(requests: Requests, channel: Channel, message: Message) -> None:
         requests.keeper.stop(instances[name], politely=True, within=within)
 
 
-def listing(requests: Requests, channel: Channel, message: Message) -> None:
+def listing(requests: OpenRequests, channel: Channel, message: Message) -> None:
     """One row an instance."""
     now = time.monotonic()
     instances = requests.keeper.instances
@@ -71,14 +71,14 @@ def listing(requests: Requests, channel: Channel, message: Message) -> None:
     requests.send(channel, {"rows": rows})
 
 
-def unknown(requests: Requests, channel: Channel, message: Message) -> None:
+def unknown(requests: OpenRequests, channel: Channel, message: Message) -> None:
     raise Problem(
         f"the supervisor cannot be asked {message.get('ask')!r}",
         because=f"it knows {', '.join(name for name in ANSWERS if name)}",
     )
 
 
-ANSWERS: dict[str, Callable[[Requests, Channel, Message], None]] = {
+ANSWERS: dict[str, Callable[[OpenRequests, Channel, Message], None]] = {
     "up": up,
     "take back": take_back,
     "down": down,

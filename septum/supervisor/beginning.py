@@ -17,11 +17,11 @@ from septum.host.channel import Conversation, connect, listen
 from septum.host.journal import Journal
 from septum.platforms import registry
 from septum.supervisor.conflicts import runs_alone
-from septum.supervisor.place import Place
+from septum.supervisor.workplace import Workplace
 
 
 @contextmanager
-def locked(place: Place) -> Iterator[None]:
+def locked(place: Workplace) -> Iterator[None]:
     """Nobody else starts, ends or cleans up after a supervisor meanwhile."""
     lock = os.open(place.directory.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -33,13 +33,13 @@ def locked(place: Place) -> Iterator[None]:
         os.close(lock)
 
 
-def reach(place: Place) -> Conversation | None:
+def reach(place: Workplace) -> Conversation | None:
     """A conversation with the supervisor; None when none runs."""
     stream = connect(place.directory.control)
     return None if stream is None else Conversation(stream)
 
 
-def reach_or_begin(place: Place, platform: str, said: list[str]) -> Conversation:
+def reach_or_begin(place: Workplace, platform: str, said: list[str]) -> Conversation:
     """A conversation with the supervisor that runs, or with a new one for a platform's instances.
 
     Adds to said a line for each thing that was found abandoned and put back.
@@ -55,7 +55,7 @@ def reach_or_begin(place: Place, platform: str, said: list[str]) -> Conversation
         return conversation
 
 
-def clean_up(place: Place) -> list[str]:
+def clean_up(place: Workplace) -> list[str]:
     """When no supervisor runs: put back what a dead one left; a line for each thing."""
     if not os.path.isdir(place.directory.root) or not os.access(place.directory.root, os.W_OK):
         return []
@@ -66,7 +66,7 @@ def clean_up(place: Place) -> list[str]:
         return recover(place)
 
 
-def recover(place: Place) -> list[str]:
+def recover(place: Workplace) -> list[str]:
     """With the lock held and no supervisor: end orphans, restore claims, remove files.
 
     What Linux does not take back stays in the journal, and is said too.
@@ -92,7 +92,7 @@ def recover(place: Place) -> list[str]:
     return said
 
 
-def put_back(place: Place) -> list[str]:
+def put_back(place: Workplace) -> list[str]:
     """Give back what dead processes held; a line for each thing, and for what did not come."""
     try:
         return registry.restore(Journal(place.directory.claims))
@@ -100,7 +100,7 @@ def put_back(place: Place) -> list[str]:
         return [str(problem)]
 
 
-def left_by(place: Place, name: str) -> list[str]:
+def left_by(place: Workplace, name: str) -> list[str]:
     """What an instance that is no more still holds, after one more try to give it back."""
     journal = Journal(place.directory.claims)
     if journal.left_by(name):
@@ -108,7 +108,7 @@ def left_by(place: Place, name: str) -> list[str]:
     return [entry.address for entry in journal.left_by(name)]
 
 
-def begin(place: Place, platform: str) -> None:
+def begin(place: Workplace, platform: str) -> None:
     """Fork a supervisor into a session of its own; its socket takes askers at once."""
     listener = listen(place.directory.control)
     sys.stdout.flush()
@@ -129,7 +129,7 @@ def begin(place: Place, platform: str) -> None:
         listener.close()
 
 
-def become_supervisor(place: Place, platform: str, listener: socket.socket) -> int:
+def become_supervisor(place: Workplace, platform: str, listener: socket.socket) -> int:
     """The whole life of the supervisor's process; its exit code."""
     os.setsid()
     if os.fork() != 0:

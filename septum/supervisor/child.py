@@ -20,7 +20,7 @@ from septum.messages import Report, encode
 from septum.partitions.model import Partition
 from septum.platforms.platform import ProcessPlatform
 from septum.state import FAILED, Ending, after
-from septum.supervisor.place import Place
+from septum.supervisor.workplace import Workplace
 
 GUARDED = (signal.SIGINT, signal.SIGTERM)
 
@@ -40,7 +40,7 @@ class Life(NamedTuple):
     partition: Partition
     machine: Machine
     platform: ProcessPlatform
-    place: Place
+    place: Workplace
     group: ControlGroup | None
 
 

@@ -10,11 +10,11 @@ from contextlib import suppress
 
 from septum.errors import Problem
 from septum.messages import Report
-from septum.platforms.platform import Computer, ComputerPlatform
+from septum.platforms.platform import ComputerPlatform, RunningComputer
 from septum.state import RUNNING, STARTING, STOPPING, Ending
 from septum.supervisor.instances import Instance
 from septum.supervisor.keeper import Announce, Keeper
-from septum.supervisor.place import Place
+from septum.supervisor.workplace import Workplace
 
 
 class ComputerKeeper(Keeper):
@@ -23,13 +23,13 @@ class ComputerKeeper(Keeper):
     def __init__(
         self,
         platform: ComputerPlatform,
-        place: Place,
+        place: Workplace,
         selector: selectors.BaseSelector,
         announce: Announce,
     ) -> None:
         super().__init__(place, selector, announce)
         self.platform = platform
-        self.computer: Computer | None = None
+        self.computer: RunningComputer | None = None
         self.watched: list[int] = []
         self.waiting: list[Instance] = []  # started since the computer had its last moment
 
@@ -90,7 +90,7 @@ class ComputerKeeper(Keeper):
             self.begin_one(self.computer, one)
         self.watch(self.computer)
 
-    def begin_one(self, computer: Computer, instance: Instance) -> None:
+    def begin_one(self, computer: RunningComputer, instance: Instance) -> None:
         try:
             self.place.directory.make_instance(instance.name)
             computer.add(instance.partition, self.reporter(instance))
@@ -115,7 +115,7 @@ class ComputerKeeper(Keeper):
             self.place.directory.remove_instance(instance.name)
         self.settle(instance)
 
-    def watch(self, computer: Computer) -> None:
+    def watch(self, computer: RunningComputer) -> None:
         """Wake up when somebody asks an instance something, or types at its console."""
         for number in computer.files():
             if number not in self.watched:

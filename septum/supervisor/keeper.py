@@ -10,7 +10,7 @@ from collections.abc import Callable
 from septum.messages import Message
 from septum.state import after
 from septum.supervisor.instances import Instance
-from septum.supervisor.place import Place
+from septum.supervisor.workplace import Workplace
 
 Announce = Callable[[Instance, Message], None]
 
@@ -18,7 +18,9 @@ Announce = Callable[[Instance, Message], None]
 class Keeper(ABC):
     """The instances; what happens to them is announced."""
 
-    def __init__(self, place: Place, selector: selectors.BaseSelector, announce: Announce) -> None:
+    def __init__(
+        self, place: Workplace, selector: selectors.BaseSelector, announce: Announce
+    ) -> None:
         self.place = place
         self.selector = selector
         self.announce = announce

@@ -23,9 +23,9 @@ from septum.supervisor.answers import ANSWERS
 from septum.supervisor.computers import ComputerKeeper
 from septum.supervisor.instances import Instance
 from septum.supervisor.keeper import Keeper
-from septum.supervisor.place import Place
 from septum.supervisor.processes import ProcessKeeper
-from septum.supervisor.requests import STOP_SECONDS, Requests
+from septum.supervisor.requests import STOP_SECONDS, OpenRequests
+from septum.supervisor.workplace import Workplace
 
 RETRY_LEAVING_SECONDS = 0.05
 
@@ -33,7 +33,7 @@ RETRY_LEAVING_SECONDS = 0.05
 class Supervisor:
     """Answers those who ask, until no instance is left to be asked about."""
 
-    def __init__(self, place: Place, platform: str, listener: socket.socket) -> None:
+    def __init__(self, place: Workplace, platform: str, listener: socket.socket) -> None:
         self.place = place
         self.platform = registry.platform(platform)
         self.listener = listener
@@ -41,7 +41,7 @@ class Supervisor:
         self.wakeups = socket.socketpair()
         self.askers: list[Channel] = []
         self.keeper = self.keeper_for(self.platform)
-        self.requests = Requests(platform, self.keeper, self.send)
+        self.requests = OpenRequests(platform, self.keeper, self.send)
 
     def keeper_for(self, platform: Platform) -> Keeper:
         """Who keeps the instances of a platform: it depends on where these live."""

@@ -1,4 +1,4 @@
-"""How is an instance's process started, heard, stopped, and what follows when it ends?"""
+"""How are instances' processes started, heard and stopped, and what follows when one ends?"""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from septum.state import RUNNING, STARTING, STOPPING, Ending, after
 from septum.supervisor.child import Child, Life, fork_instance, reap
 from septum.supervisor.instances import Instance
 from septum.supervisor.keeper import Announce, Keeper
-from septum.supervisor.place import Place
+from septum.supervisor.workplace import Workplace
 
 
 class ProcessKeeper(Keeper):
@@ -28,7 +28,7 @@ class ProcessKeeper(Keeper):
     def __init__(
         self,
         platform: ProcessPlatform,
-        place: Place,
+        place: Workplace,
         selector: selectors.BaseSelector,
         announce: Announce,
         close_the_rest: Callable[[], None],

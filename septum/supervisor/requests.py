@@ -32,7 +32,7 @@ class Request:
         return not any(one.is_active for one in about)
 
 
-class Requests:
+class OpenRequests:
     """Those that are open, of all askers; and what they are about: the instances kept."""
 
     def __init__(

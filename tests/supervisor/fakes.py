@@ -35,7 +35,7 @@ from septum.platforms import registry
 from septum.platforms.pc import Pc
 from septum.platforms.platform import Platform
 from septum.state import Ending
-from septum.supervisor.place import Place
+from septum.supervisor.workplace import Workplace
 from tests.machines import a_machine
 
 
@@ -162,10 +162,10 @@ class FalsePc(Pc):
         return instance(partition, machine, directory, report)
 
 
-def false_place(platform: Platform | None = None) -> Place:
+def false_place(platform: Platform | None = None) -> Workplace:
     """Control groups below SEPTUM_GROUPS."""
     patience = float(os.environ.get("SEPTUM_PATIENCE", "20"))
-    return Place(RunDirectory.from_environment(), os.environ["SEPTUM_GROUPS"], patience)
+    return Workplace(RunDirectory.from_environment(), os.environ["SEPTUM_GROUPS"], patience)
 
 
 if __name__ == "__main__":

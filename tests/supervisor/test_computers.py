@@ -19,7 +19,7 @@ from septum.platforms.alpha import Alpha
 from septum.state import FAILED, RUNNING, STOPPED, Ending
 from septum.supervisor.computers import ComputerKeeper
 from septum.supervisor.instances import Instance
-from septum.supervisor.place import Place
+from septum.supervisor.workplace import Workplace
 from tests.machines import a_machine
 
 
@@ -78,7 +78,7 @@ class Desk:
         directory.make()
         self.platform: Any = Alpha()
         self.platform.switch_on = self.switch_on
-        place = Place(directory)
+        place = Workplace(directory)
         self.keeper = ComputerKeeper(self.platform, place, self.selector, self.announce)
         self.directory = directory
 

@@ -13,8 +13,8 @@ from septum.host import claim, memory
 from septum.host.journal import Journal
 from septum.host.runtime import RunDirectory
 from septum.platforms.pc import Pc
-from septum.supervisor.place import Place
 from septum.supervisor.processes import ProcessKeeper
+from septum.supervisor.workplace import Workplace
 
 
 def refuse(journal: Journal) -> list[str]:
@@ -33,7 +33,7 @@ def test_a_function_that_is_not_taken_back_does_not_keep_the_rest(tmp_path: Path
     def announce(_: object, event: object) -> None:
         said.append(str(event))
 
-    keeper = ProcessKeeper(platform, Place(directory), selector, announce, lambda: None)
+    keeper = ProcessKeeper(platform, Workplace(directory), selector, announce, lambda: None)
     instance: Any = SimpleNamespace(name="blue")
     group: Any = SimpleNamespace(remove=lambda: removed.append("blue"))
     keeper.give_back(instance, group)

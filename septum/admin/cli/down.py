@@ -10,7 +10,7 @@ from septum.errors import NotRunning
 from septum.host.channel import Conversation
 from septum.host.journal import Journal
 from septum.messages import Message, raise_error
-from septum.supervisor.place import Place
+from septum.supervisor.workplace import Workplace
 
 HELP = "Stop instances and wait until what they had is given back to Linux."
 
@@ -67,7 +67,7 @@ def run(options: Namespace) -> int:
     return 1 if kept or any(row["kept"] for row in rows) else 0
 
 
-def end_alone(place: Place, options: Namespace) -> dict[str, list[str]]:
+def end_alone(place: Workplace, options: Namespace) -> dict[str, list[str]]:
     """End those of the named instances that run in the foreground of a terminal.
 
     Their names, and what each had that Linux has not got back.

@@ -1,4 +1,4 @@
-"""What do commands ask a table, and of whom is a command about?"""
+"""What do commands need of a table's file, and which instances are meant by their words?"""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from septum.partitions.draft import Draft
     from septum.partitions.model import Partition, PartitionTable
     from septum.platforms.platform import Platform
-    from septum.supervisor.place import Place
+    from septum.supervisor.workplace import Workplace
 
 
-def place(platform: Platform | None = None) -> Place:
+def place(platform: Platform | None = None) -> Workplace:
     """Where the supervisor works: a platform's, or that of whatever runs."""
     from septum.host.runtime import RunDirectory
-    from septum.supervisor.place import Place
+    from septum.supervisor.workplace import Workplace
 
-    return Place(RunDirectory.from_environment() if platform is None else platform.directory())
+    return Workplace(RunDirectory.from_environment() if platform is None else platform.directory())
 
 
 def platform_of(draft: Draft) -> Platform:

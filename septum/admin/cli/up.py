@@ -12,7 +12,7 @@ from septum.messages import Message, plain, raise_error
 from septum.partitions.model import Partition
 from septum.state import ACTIVE, RUNNING
 from septum.supervisor.conflicts import runs_already
-from septum.supervisor.place import Place
+from septum.supervisor.workplace import Workplace
 from septum.units import size_text
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def run(options: Options) -> int:
     return 0 if all(row["state"] == RUNNING for row in rows) else 1
 
 
-def memory_of_active(place: Place) -> dict[str, int]:
+def memory_of_active(place: Workplace) -> dict[str, int]:
     """Bytes that instances hold which run now, by name.
 
     The supervisor refuses what runs already, too; asked first, the reason is not drowned by

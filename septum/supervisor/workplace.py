@@ -8,7 +8,7 @@ from septum.host import cgroups
 from septum.host.runtime import RunDirectory
 
 
-class Place(NamedTuple):
+class Workplace(NamedTuple):
     """Where things are, and how long a supervisor has patience."""
 
     directory: RunDirectory
