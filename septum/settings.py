@@ -1,6 +1,7 @@
 """What can an administrator set, under which key, and what does it mean?
 
-Every setting is declared once, here: the file's reader, its errors and the manual come from it.
+Every setting is declared once, here: the file's reader, its errors, its defaults and the manual
+come from it. So is every platform, by its name: platforms/registry.py finds the rest.
 
 setting("instance", "memory")   one of them
 manual()                        all of them, as text for people
@@ -9,8 +10,9 @@ manual()                        all of them, as text for people
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from septum.units import PciAddress, parse_size
 
@@ -135,6 +137,28 @@ class Setting(NamedTuple):
     help: str
 
 
+class PlatformName(NamedTuple):
+    """A kind of computer that a table may divide."""
+
+    name: str
+    refuses: Mapping[str, str] = MappingProxyType({})  # a setting, as section.key: why
+
+
+PLATFORMS = (
+    PlatformName(
+        "pc",
+        {
+            "machine.computer": "it divides the computer that Septum runs on",
+            "memory.at": "Linux gives what memory it has free",
+            "instance.isa": "Linux, or firmware, drives what is on this computer's ISA bus",
+            "instance.interrupts": "KVM delivers them: to a running processor at once, to a waiting"
+            " one when Linux runs it; nothing is asked in between that could keep them",
+        },
+    ),
+    PlatformName("alpha"),
+)
+PLATFORM_NAMES = tuple(platform.name for platform in PLATFORMS)
+
 SECTIONS = {
     "machine": "[machine]",
     "instance": "[instances.NAME]",
@@ -143,8 +167,8 @@ SECTIONS = {
 }
 
 SETTINGS: tuple[Setting, ...] = (
-    Setting("machine", "platform", _one_of("pc", "alpha"), "pc", "what the table divides"),
-    Setting("machine", "computer", TEXT, "", "alpha: the computer, a name or a machine file"),
+    Setting("machine", "platform", _one_of(*PLATFORM_NAMES), "pc", "what the table divides"),
+    Setting("machine", "computer", TEXT, "", "the computer, a name or a machine file"),
     Setting("instance", "kernel", PATH, REQUIRED, "the kernel to start, unmodified"),
     Setting("instance", "initrd", PATH, None, "the initial RAM disk that goes with it"),
     Setting("instance", "command_line", TEXT, "", "what the kernel is told"),
@@ -166,7 +190,7 @@ SETTINGS: tuple[Setting, ...] = (
         "interrupts",
         _one_of("switch", "queue"),
         "switch",
-        "alpha: when others run and its device asks, run it at once, or when its turn comes",
+        "when others run and its device asks, run it at once, or when its turn comes",
     ),
     Setting(
         "instance",
@@ -177,7 +201,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("memory", "base", SIZE, REQUIRED, "never lent"),
     Setting("memory", "float", SIZE, 0, "may be lent to others"),
-    Setting("memory", "at", SIZE, None, "alpha: where in the computer's memory it begins"),
+    Setting("memory", "at", SIZE, None, "where in the computer's memory it begins"),
     Setting("processors", "share", NUMBERS, None, "used together with others"),
     Setting("processors", "own", NUMBERS, None, "used by nobody else"),
     Setting("processors", "count", COUNT, 0, "how many it finds; without it, all that are named"),
@@ -195,14 +219,32 @@ def setting(section_name: str, key: str) -> Setting:
     return section(section_name)[key]
 
 
+def default(section_name: str, key: str) -> Any:
+    """What a setting is when the file does not say; for records made without a file too."""
+    return setting(section_name, key).default
+
+
+def refusal(item: Setting, platform: str) -> str:
+    """Why a platform's tables may not have a setting; "" when they may, or there is no such."""
+    word = f"{item.section}.{item.key}"
+    return next((one.refuses.get(word, "") for one in PLATFORMS if one.name == platform), "")
+
+
+def known_to(item: Setting) -> tuple[str, ...]:
+    """The platforms whose tables may have a setting."""
+    return tuple(one.name for one in PLATFORMS if not refusal(item, one.name))
+
+
 def manual() -> str:
-    """All settings as aligned text: key, shape, default, meaning."""
+    """All settings as aligned text: key, platforms unless all, meaning, shape, default."""
     lines: list[str] = []
     width = max(len(item.key) for item in SETTINGS)
     for name, title in SECTIONS.items():
         lines += ["", title] if lines else [title]
         for item in section(name).values():
-            lines.append(f"  {item.key:{width}}  {item.help}; {item.shape.name}{_default(item)}")
+            some = "" if known_to(item) == PLATFORM_NAMES else f"{', '.join(known_to(item))}: "
+            meaning = f"{some}{item.help}; {item.shape.name}{_default(item)}"
+            lines.append(f"  {item.key:{width}}  {meaning}")
     return "\n".join(lines)
 
 

@@ -13,12 +13,12 @@ from septum.host.memory import GuestMemory
 from septum.instance.address_space import AddressSpace
 from septum.instance.body import Body, Plan
 from septum.instance.interrupts import counted
-from septum.instance.link import Answer
 from septum.instance.owned import OwnedFunction
 from septum.instance.processors import Processors
 from septum.interrupts.table import VMM, InterruptTable, Own, Row
 from septum.layouts import vfio
 from septum.messages import Message
+from septum.sockets.link import Answer
 from septum.translation.leases import Lease, rows
 from septum.translation.leases import counts as lease_counts
 from septum.units import PciAddress

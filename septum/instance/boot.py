@@ -1,4 +1,4 @@
-"""How does an instance come to life? Story 1, in order: claim, reserve, arm, connect, load, run.
+"""How does an instance come to life? Story 1: plan, reserve, claim, assemble, hand over, arm, load.
 
 Everything taken stands on one stack, so whatever goes wrong, and whenever, it is given back in
 reverse: interrupts first, then bus mastering, then the functions, then memory.
@@ -29,22 +29,22 @@ from septum.instance.address_space import AddressSpace
 from septum.instance.answers import answers
 from septum.instance.board import legacy_ports
 from septum.instance.body import Body, Outcome, Plan
-from septum.instance.console import Console
 from septum.instance.interrupts import DeviceInterrupts, Routes, table_of
-from septum.instance.link import Link
 from septum.instance.owned import OwnedFunction
 from septum.instance.processors import Processors
 from septum.layouts import uart, vfio, x86
 from septum.machine.model import Function, Machine
 from septum.memory.e820 import memory_map
 from septum.memory.slices import slices
+from septum.messages import Report
 from septum.partitions.model import Partition
 from septum.shared.power import PowerManagement
+from septum.sockets.console import Console
+from septum.sockets.link import Link
 from septum.state import Ending
 from septum.translation import pci_emulated
 from septum.units import PciAddress, size_text
 
-Report = Callable[[str, Mapping[str, object]], None]
 Stage = Callable[[str], None]
 
 

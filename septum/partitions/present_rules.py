@@ -97,8 +97,8 @@ def no_bus_is_found_twice(case: Case) -> Iterator[Finding]:
             continue  # told already
         owned = [
             function
-            for claim, function in case.endpoints()
-            if claim.instance == instance.name and not is_bridge(function)
+            for wish, function in case.endpoints()
+            if wish.instance == instance.name and not is_bridge(function)
         ]
         pairs = [(one.bus, one.number) for one in asked]
         numbers = numbering(case.machine, pairs, [one.address for one in owned])

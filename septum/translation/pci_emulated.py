@@ -10,9 +10,10 @@ from __future__ import annotations
 from septum.discovery.view import View
 from septum.layouts import pci
 from septum.layouts.register import Register
+from septum.machine.configuration import plain_capabilities
 from septum.machine.model import Function
 from septum.translation.carried import CarriedOut
-from septum.translation.pci_image import Image, listed
+from septum.translation.pci_image import Image
 from septum.translation.pci_table import Effect, Row, every
 from septum.translation.verdict import Emulate, Reject, Verdict, all_ones
 from septum.units import PciAddress
@@ -186,8 +187,8 @@ def bridge(function: Function) -> EmulatedSpace:
     image.put(pci.BridgeControl, 0)
     image.put(pci.Command, pci.Command(0).but(io_space=1, memory_space=1, bus_master=1))
     _windows(image, function)
-    entries = listed(image.handed) if full else []
-    for identity, offset in entries:
+    entries = plain_capabilities(image.handed) if full else ()
+    for identity, offset, _ in entries:
         if identity == pci.CapabilityId.PCI_EXPRESS:
             image.apply(BRIDGE_EXPRESS, offset, image.size)
             image.put(pci.CapabilityHeader, pci.CapabilityHeader(0).but(identity=identity), offset)

@@ -17,7 +17,6 @@ from septum.partitions.model import MemorySlice, Partition, PartitionTable, Proc
 from septum.partitions.table import checked
 from septum.units import MiB, PciAddress, Span
 from tests.house.source import ROOT
-from tests.machines import a_machine
 
 EXAMPLE = ROOT / "examples/alpha-two-systems.toml"
 CLIPPER = machine_of(load("clipper"))
@@ -162,13 +161,6 @@ def test_firmware_keeps_its_own(finding: Only) -> None:
         + text[place + len('memory = "64M"') :]
     )
     assert "is not there" in finding(text, new).what
-
-
-def test_a_host_s_memory_cannot_be_placed(tmp_path: Path) -> None:
-    text = EXAMPLE.read_text().replace('memory = "64M"', 'memory = { base = "64M", at = "64M" }', 1)
-    with pytest.raises(UnsoundTable) as caught:
-        check(text, tmp_path, a_machine())
-    assert any("cannot be placed" in one.what for one in caught.value.findings)
 
 
 def test_all_processors_may_be_owned_where_no_linux_needs_one(changed: Changed) -> None:

@@ -84,11 +84,8 @@ class Instance:
 
     # ---- start
 
-    def start(self, super_page: bool = False) -> None:
-        """Switch it on, with empty memory. GuestProblem when its image cannot be loaded.
-
-        `super_page` leaves KSEG to the processor, as no VMM should: for the counter-case.
-        """
+    def start(self) -> None:
+        """Switch it on, with empty memory. GuestProblem when its image cannot be loaded."""
         self.starts += 1
         self.ended = None
         self._make()
@@ -96,8 +93,8 @@ class Instance:
             self.processor.memory[self.memory.start : self.memory.end] = 0
         self.table = table = edited(self.world.table, self._exposed())
         load(self.pal, self.image, table)
-        spe = a.SPE_KSEG if super_page else 0
-        self.pal.st[s.DATA_SUPER_PAGE] = self.pal.st[s.INSTRUCTION_SUPER_PAGE] = spe
+        # KSEG stays the VMM's: with SPE_KSEG here the processor would translate it by itself.
+        self.pal.st[s.DATA_SUPER_PAGE] = self.pal.st[s.INSTRUCTION_SUPER_PAGE] = 0
 
     def _exposed(self) -> Exposed:
         described = {one.name for one in self.world.computer.description.isa}

@@ -215,13 +215,14 @@ def test_the_clock_is_the_interval_timer(computer: Computer) -> None:
     computer.advance(500_000_000 // 64 - 1)
     assert computer.pins(0) == 0
     computer.advance(500_000_000 // 64)
-    assert computer.pins(0) == 4 and computer.interval_pending(0)
-    assert not computer.interval_pending(1), "it is not installed"
+    assert computer.pins(0) == 4
+    assert computer.pins(1) == 0, "it is not installed"
     computer.write(MISC, 8, 1 << 4)
     assert computer.pins(0) == 0 and computer.next_event() == 500_000_000 // 32
     computer.advance(500_000_000)
-    computer.acknowledge_interval(0)
-    assert not computer.interval_pending(0)
+    assert computer.pins(0) == 4
+    computer.write(MISC, 8, 1 << 4)
+    assert computer.pins(0) == 0
 
 
 def test_intervals_can_be_ignored(computer: Computer) -> None:
@@ -232,9 +233,9 @@ def test_intervals_can_be_ignored(computer: Computer) -> None:
         moment = computer.next_event()
         assert moment is not None
         computer.advance(moment)
-        seen.append(computer.interval_pending(0))
-        computer.acknowledge_interval(0)
-    assert seen == [False, False, True, True]
+        seen.append(computer.pins(0))
+        computer.write(MISC, 8, 1 << 4)
+    assert seen == [0, 0, 4, 4]
 
 
 def test_time_does_not_go_back(computer: Computer) -> None:

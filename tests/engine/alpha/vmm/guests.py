@@ -176,7 +176,6 @@ class Bench:
         good: Guest | None = None,
         *,
         described: ComputerDescription | None = None,
-        kseg_open: bool = False,
         changes: dict[str, dict[str, object]] | None = None,
         slice_cycles: int = 100_000,
     ) -> None:
@@ -193,7 +192,6 @@ class Bench:
             partitions,
             {name: guest.image() for name, guest in guests.items()},
             slice_cycles=slice_cycles,
-            kseg_open=frozenset({"bad"}) if kseg_open else frozenset(),
         )
         self.bad: Instance = self.monitor.instances["bad"]
         self.good: Instance = self.monitor.instances["good"]

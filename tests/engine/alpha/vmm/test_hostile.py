@@ -104,9 +104,11 @@ def test_the_counter_case_with_kseg_open(is_open: bool) -> None:
     guest.load(8, KSEG + own + RESULTS)
     guest.put(memory(a.STQ, 2, 8, 16))
     guest.halt()
-    bench = Bench(guest, kseg_open=is_open).start()
+    bench = Bench(guest).start()
     if is_open:
-        bench.bad.pal.st[s.PC] += own
+        registers = bench.bad.pal.st
+        registers[s.DATA_SUPER_PAGE] = registers[s.INSTRUCTION_SUPER_PAGE] = a.SPE_KSEG
+        registers[s.PC] += own
     bench.monitor.run(10_000_000)
     assert bench.bad.ended == "powered off"
     assert bench.result(2) == (SECRET if is_open else ONES)
