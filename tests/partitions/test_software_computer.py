@@ -64,7 +64,7 @@ def test_the_example_is_sound(tmp_path: Path) -> None:
     assert (table.platform, table.computer) == ("alpha", "clipper")
     blue, green = table.partitions
     assert blue.functions == (PciAddress(0, 0, 1, 0), PciAddress(0, 0, 2, 0))[: len(blue.functions)]
-    assert green.functions == (PciAddress(1, 0, 1, 0), PciAddress(1, 0, 2, 0))
+    assert green.functions == (PciAddress(1, 0, 3, 0), PciAddress(1, 0, 5, 0))
     assert blue.isa == ("serial1",) and green.isa == ()
     assert (blue.interrupts, green.interrupts) == ("switch", "queue")
 
@@ -81,8 +81,8 @@ def test_a_hose_that_is_not_there(finding: Only) -> None:
 
 
 def test_a_function_that_is_not_there(finding: Only) -> None:
-    found = finding('buses = ["0001:00"]', 'buses = ["0001:00"]\nfunctions = ["0001:00:05.0"]')
-    assert "0001:00:05.0 is not there" in found.what
+    found = finding('buses = ["0001:00"]', 'buses = ["0001:00"]\nfunctions = ["0001:00:04.0"]')
+    assert "0001:00:04.0 is not there" in found.what
 
 
 def test_a_hose_given_twice(changed: Changed) -> None:
