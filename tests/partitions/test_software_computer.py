@@ -20,6 +20,7 @@ from tests.house.source import ROOT
 from tests.machines import a_machine
 
 EXAMPLE = ROOT / "examples/alpha-two-systems.toml"
+ONE_HOSE = ROOT / "examples/alpha-one-hose.toml"
 CLIPPER = machine_of(load("clipper"))
 FILE = ROOT / "septum/engine/alpha/computer/machines/clipper.toml"
 
@@ -67,6 +68,13 @@ def test_the_example_is_sound(tmp_path: Path) -> None:
     assert green.functions == (PciAddress(1, 0, 3, 0), PciAddress(1, 0, 5, 0))
     assert blue.isa == ("serial1",) and green.isa == ()
     assert (blue.interrupts, green.interrupts) == ("switch", "queue")
+
+
+def test_the_example_of_one_hose_is_sound(tmp_path: Path) -> None:
+    table = check(ONE_HOSE.read_text(), tmp_path, machine_of(load("one-hose")))
+    blue, green = table.partitions
+    assert [address.domain for one in (blue, green) for address in one.functions] == [0, 0, 0, 0]
+    assert not set(blue.functions) & set(green.functions)
 
 
 def test_a_machine_file_is_found_from_the_table(changed: Changed, tmp_path: Path) -> None:

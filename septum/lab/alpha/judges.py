@@ -55,6 +55,7 @@ FLOATING = [  # IEEE 754: the same bits on every machine
 FORK = "7 1 8128"  # the child's exit code, what it changed, and the sum of what it copied
 NEEDS_RESET = "4f"  # a virtio device's status when what it read by DMA was no ring
 
+
 def failures(
     said: Row, promised: Mapping[str, Promise], versions: Mapping[str, str]
 ) -> list[Failure]:

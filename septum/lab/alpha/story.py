@@ -82,12 +82,13 @@ def _attempts(said: Row) -> list[str]:
     read = {letter for row in said["attempts"] for word in row["read"] for letter in word}
     read_what = "ones" if read == {"f"} else "SOMETHING"
     what = "nothing" if all(row["kept"] for row in said["attempts"]) else "SOMETHING"
+    aimed = "refused" if any(row["what"] == "DMA" for row in said["rejected"]) else "DONE"
     moved = ", ".join(f"{name} {count:,}" for name, count in said["meanwhile"].items())
     return [
         *lines,
         f"read: {read_what}; written: {what} changes",
         f"DMA meanwhile: {moved}",
-        f"its own card at {said['aimed'].partition(' ')[0]} on its bus",
+        f"its own card, at {said['aimed'].partition(' ')[0]} on its bus: {aimed}",
     ]
 
 
@@ -118,7 +119,7 @@ def _scsi(said: Row) -> list[str]:
         f'{disk["bytes"] // MiB} MiB, its label: "{disk["label"]}"',
         f"{disk['bytes_written'] / MiB:.1f} MiB written, {disk['bytes_read'] / MiB:.1f} MiB read",
         f"back with caches dropped: {same},",
-        f"the last time {disk['on_disk']}, as on the disk",
+        f"checksum {disk['on_disk']}, as on the disk",
     ]
 
 
