@@ -98,7 +98,7 @@ def _resources(said: Row, promise: Promise) -> Findings:
     yield from same("memory_bytes", said["memory_bytes"], size)
     yield from between("memory_usable_bytes", said["memory_usable_bytes"], 0.8 * size, size - 1)
     yield from same("processors", said["processors"], promise.processors)
-    yield from same("ended", said["ended"], "powered off")
+    yield from same("ended", said["ended"], promise.end)
 
 
 def _times(said: Row, promise: Promise) -> Findings:

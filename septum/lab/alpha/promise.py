@@ -22,6 +22,9 @@ from septum.units import PciAddress, Span
 ETHERNET, SCSI, ISA_BRIDGE = "0200", "0100", "0601"
 MEMORY, CONFIGURATION, REGISTERS, PORT = "memory", "configuration", "registers", "port"
 SIZES = {MEMORY: 8, CONFIGURATION: 2, REGISTERS: 1, PORT: 1}  # bytes that init reads and writes
+# Linux closes its DMA windows when it powers off; from the last one the lab pulls the plug, with
+# windows open and its devices ready, so that it is the VMM's to close them.
+POWERED_OFF, UNPLUGGED = "powered off", "unplugged"
 DIRECT_WINDOW = 2 << 30  # the bus address at which Linux maps the first byte of its memory
 
 
@@ -68,6 +71,7 @@ class Promise(NamedTuple):
     disk: int  # bytes
     foreign: tuple[Foreign, ...]
     aim: int  # a bus address, of a neighbour's memory
+    end: str  # how it comes to its end
 
     def of_kind(self, kind: str) -> Owned:
         """Its only function of a class."""
@@ -140,6 +144,7 @@ def _promise(
             for thing in _foreign(partition, owned, other, machine, computer, kernels, places)
         ),
         DIRECT_WINDOW + places[others[0].name].start if others else 0,
+        UNPLUGGED if partition is table.partitions[-1] else POWERED_OFF,
     )
 
 

@@ -23,14 +23,14 @@ from septum.engine.alpha.vmm.kernel import Kernel, read_kernel
 from septum.engine.alpha.vmm.loading import Image
 from septum.engine.alpha.vmm.monitor import Monitor
 from septum.errors import LabLost
-from septum.lab.alpha.promise import MEMORY, SIZES, Foreign, Promise, promises
+from septum.lab.alpha.promise import MEMORY, SIZES, UNPLUGGED, Foreign, Promise, promises
 from septum.machine.model import Machine
 from septum.partitions.model import Partition, PartitionTable
 from septum.partitions.table import checked
 from septum.units import PciAddress
 
 ATTEMPTS = ("attempts begin", "attempts end")
-MARKS = ("init", "io begins", *ATTEMPTS, "io ends", "reported")
+MARKS = ("init", "io begins", *ATTEMPTS, "io ends", "reported", "idle")
 PREFIX = "septum: "
 TASKS = "attempts,aim,report,off"
 LEAST_ROUNDS = 3  # of I/O in these
@@ -154,7 +154,7 @@ def run(table: PartitionTable, machine: Machine, tasks: str = TASKS) -> Run:
     }
     monitor.measure()
     monitor.start()
-    signs = _signs(list(witnesses.values())) if "attempts" in tasks else iter(())
+    signs = _signs(monitor, witnesses, promised) if "attempts" in tasks else iter(())
     while monitor.step(STEP):
         next(signs, None)
         if time.perf_counter() - switched_on > LONGEST:
@@ -167,21 +167,31 @@ def run(table: PartitionTable, machine: Machine, tasks: str = TASKS) -> Run:
     return Run(table, machine, computer, monitor, witnesses, promised, seconds)
 
 
-def _signs(witnesses: Sequence[Witness]) -> Iterator[None]:
+def _signs(
+    monitor: Monitor, witnesses: Mapping[str, Witness], promised: Mapping[str, Promise]
+) -> Iterator[None]:
     """Type a line to all when each is at its I/O, and one when nobody tries any more.
 
-    So each system tries its neighbours' things while these are at work.
+    So each system tries its neighbours' things while these are at work. Pull the plug of who is
+    to end that way when it has done all.
     """
     for mark in ("io begins", ATTEMPTS[1]):
-        while not all(mark in one.moments for one in witnesses):
+        while not all(mark in one.moments for one in witnesses.values()):
             yield
-        for one in witnesses:
+        for one in witnesses.values():
             one.instance.type(b"\n")
+    for name, promise in promised.items():
+        if promise.end == UNPLUGGED:
+            while "idle" not in witnesses[name].moments:
+                yield
+            monitor.stop(name, UNPLUGGED)
 
 
 def image(partition: Partition, kernel: Kernel, tasks: str, promise: Promise) -> Image:
     """What an instance starts from, with other words for its init."""
     initrd = Path(partition.initrd).read_bytes() if partition.initrd else b""
+    if "attempts" in tasks and promise.end == UNPLUGGED:
+        tasks = tasks.replace("off", "idle")
     line = command_line(partition, tasks)
     if "attempts" in tasks:
         line += f" septum.foreign={','.join(one.word for one in promise.foreign)}"

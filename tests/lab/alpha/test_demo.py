@@ -9,6 +9,7 @@ import pytest
 
 from septum.engine.alpha.computer.description import load
 from septum.engine.alpha.vmm.palcode.registers import Palcode
+from septum.engine.alpha.vmm.view.host_bridge import HostBridge
 from septum.lab.alpha import demo, files, report
 from septum.lab.alpha.run import Run, run, sound
 from septum.layouts import alpha as a
@@ -121,6 +122,28 @@ def test_a_wall_with_a_hole_goes_red(
         assert {f"{name}.attempts", f"{name}.rejected.memory access"} <= wrong
     assert any("has something else there" in failure for failure in found["failures"])
     assert any("not its own" in failure for failure in found["failures"])
+
+
+def test_windows_that_stay_open_go_red(
+    built: files.AlphaFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another: a VMM that does not shut the windows of who has ended."""
+    monkeypatch.setattr(HostBridge, "shut", lambda bridge: None)
+    table, machine = sound(demo.TABLE)
+    found = report.found(run(table, machine), demo.versions(built))
+    wrong = {failure.partition(":")[0] for failure in found["failures"]}
+    assert wrong == {"afterwards.windows_open", "afterwards.reached"}
+
+
+def test_one_that_takes_too_long_goes_red(
+    built: files.AlphaFiles,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(demo, "LIMIT", 0.1)
+    assert demo.main(tmp_path) == 1
+    assert "seconds.total: it took more than" in capsys.readouterr().out
 
 
 def test_the_whole_command(
