@@ -25,7 +25,7 @@ from septum.translation.physical import (
 )
 from septum.translation.placing import Placement, Regions
 from septum.translation.verdict import Emulate
-from septum.units import PAGE, PciAddress, Span, align_down, align_up
+from septum.units import PAGE, PciAddress, Span
 
 HELD_BACK = Emulate(0, "held back: every access is traced")
 
@@ -73,7 +73,7 @@ class AddressSpace:
     def withdraw(self, function: PciAddress, bars: Sequence[BarState]) -> None:
         """BARs that are not so (any longer) answer no more; what led there is taken away."""
         for region in self._placement.withdraw(function, bars):
-            self._remove(self.leases.drop(_pages(region)))
+            self._remove(self.leases.drop(self.memory.pages_of(region.span)))
             self.memory.let_go(region.span)
 
     def place(
@@ -112,7 +112,7 @@ class AddressSpace:
         for region in self._placement.of(function, bar):
             if hold_back:
                 self.memory.withhold(region.span, HELD_BACK)
-            cuts = self.leases.revoke(_pages(region))
+            cuts = self.leases.revoke(self.memory.pages_of(region.span))
             self._remove(cuts)
             taken += [cut.taken for cut in cuts]
         return taken
@@ -182,9 +182,3 @@ class AddressSpace:
                 self._container.unmap(span.start, span.size)
             for left in cut.left:
                 self._install(left)
-
-
-def _pages(region: Region) -> Span:
-    """All pages it lies in."""
-    start = align_down(region.span.start, PAGE)
-    return Span(start, align_up(region.span.end, PAGE) - start)

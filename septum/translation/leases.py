@@ -176,6 +176,28 @@ def rows(physical: PhysicalMap, leases: Leases) -> list[dict[str, object]]:
             run = Span(at, min(judgement.run.end, region.span.end) - at)
             for part, sides in _held_parts(leases, run):
                 found.append(_row(region.owner, judgement, part, sides))
+    return found + _beside(physical, leases)
+
+
+def _beside(physical: PhysicalMap, leases: Leases) -> list[dict[str, object]]:
+    """What is held where nothing stands: there should be none, so none may be hidden."""
+    found: list[dict[str, object]] = []
+    for lease in leases.held():
+        parts = [lease.span]
+        for region in physical.overlapping(lease.span):
+            pages = physical.pages_of(region.span)
+            parts = [left for part in parts for left in outside(part, pages)]
+        for one in (lease.part(part) for part in parts):
+            found.append(
+                {
+                    "guest": str(one.span),
+                    "to": one.owner,
+                    "machine": "" if one.machine is None else f"{one.machine:#x}",
+                    "verdict": "accept" if one.machine == one.span.start else "modify",
+                    "held by": one.side,
+                    "because": "nothing stands there",
+                }
+            )
     return found
 
 

@@ -240,25 +240,26 @@ class PhysicalMap:
     def withhold(self, span: Span, verdict: Verdict) -> None:
         """Say this to every page of a run of addresses, whatever stands there, until let_go()."""
         self.let_go(span)
-        self._withheld.append((self._pages(span), verdict))
+        self._withheld.append((self.pages_of(span), verdict))
 
     def let_go(self, span: Span) -> None:
         """Judge by what stands there again."""
         kept = []
         for old, verdict in self._withheld:
-            for left in outside(old, self._pages(span)):
+            for left in outside(old, self.pages_of(span)):
                 kept.append((left, verdict))
         self._withheld = kept
 
-    def _pages(self, span: Span) -> Span:
+    def pages_of(self, span: Span) -> Span:
+        """All pages that a run of addresses lies in."""
         start = align_down(span.start, self.page)
         return Span(start, align_up(span.end, self.page) - start)
 
     def _gap(self, page: Span) -> Span:
         """The pages around an empty one that are empty too."""
         at = bisect_right(self._starts, page.start)
-        before = self._pages(self._regions[at - 1].span).end if at else 0
-        after = self._pages(self._regions[at].span).start if at < len(self._starts) else _END
+        before = self.pages_of(self._regions[at - 1].span).end if at else 0
+        after = self.pages_of(self._regions[at].span).start if at < len(self._starts) else _END
         return Span(before, after - before)
 
     def _uncut(self, page: Span, run: Span) -> Span:
@@ -274,12 +275,12 @@ class PhysicalMap:
     def _within(self, region: Region, page: Span) -> tuple[Span, Verdict]:
         """The verdict on a page that only this region is in, and the pages it holds for."""
         at = self._regions.index(region)
-        pages = self._pages(region.span)
+        pages = self.pages_of(region.span)
         start, end = pages.start, pages.end
         if at:
-            start = max(start, self._pages(self._regions[at - 1].span).end)
+            start = max(start, self.pages_of(self._regions[at - 1].span).end)
         if at + 1 < len(self._regions):
-            end = min(end, self._pages(self._regions[at + 1].span).start)
+            end = min(end, self.pages_of(self._regions[at + 1].span).start)
         every = Span(start, end - start)
         if isinstance(region.what, Played):
             return every, Emulate(0, region.why or f"{region.owner}: played by the VMM")

@@ -19,6 +19,7 @@ from septum.units import MiB, PciAddress, Span
 from tests.house.source import ROOT
 
 EXAMPLE = ROOT / "examples/alpha-two-systems.toml"
+ONE_HOSE = ROOT / "examples/alpha-one-hose.toml"
 CLIPPER = machine_of(load("clipper"))
 FILE = ROOT / "septum/engine/alpha/computer/machines/clipper.toml"
 
@@ -63,9 +64,16 @@ def test_the_example_is_sound(tmp_path: Path) -> None:
     assert (table.platform, table.computer) == ("alpha", "clipper")
     blue, green = table.partitions
     assert blue.functions == (PciAddress(0, 0, 1, 0), PciAddress(0, 0, 2, 0))[: len(blue.functions)]
-    assert green.functions == (PciAddress(1, 0, 1, 0), PciAddress(1, 0, 2, 0))
+    assert green.functions == (PciAddress(1, 0, 3, 0), PciAddress(1, 0, 5, 0))
     assert blue.isa == ("serial1",) and green.isa == ()
     assert (blue.interrupts, green.interrupts) == ("switch", "queue")
+
+
+def test_the_example_of_one_hose_is_sound(tmp_path: Path) -> None:
+    table = check(ONE_HOSE.read_text(), tmp_path, machine_of(load("one-hose")))
+    blue, green = table.partitions
+    assert [address.domain for one in (blue, green) for address in one.functions] == [0, 0, 0, 0]
+    assert not set(blue.functions) & set(green.functions)
 
 
 def test_a_machine_file_is_found_from_the_table(changed: Changed, tmp_path: Path) -> None:
@@ -80,8 +88,8 @@ def test_a_hose_that_is_not_there(finding: Only) -> None:
 
 
 def test_a_function_that_is_not_there(finding: Only) -> None:
-    found = finding('buses = ["0001:00"]', 'buses = ["0001:00"]\nfunctions = ["0001:00:05.0"]')
-    assert "0001:00:05.0 is not there" in found.what
+    found = finding('buses = ["0001:00"]', 'buses = ["0001:00"]\nfunctions = ["0001:00:04.0"]')
+    assert "0001:00:04.0 is not there" in found.what
 
 
 def test_a_hose_given_twice(changed: Changed) -> None:

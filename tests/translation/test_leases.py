@@ -107,3 +107,14 @@ def test_rows_say_who_holds_what_and_who_does_not() -> None:
         ("0x80009000000-0x80009003fff", "modify", "no: asks at the next touch"),
     ]
     assert rows(physical, leases)[2]["machine"] == f"{0x4000000 + 9 * PAGE:#x}"
+
+
+def test_what_is_held_where_nothing_stands_is_not_hidden() -> None:
+    """A hole in the wall: it would be a lease that no region gives."""
+    physical = PhysicalMap(PAGE, (MEMORY,))
+    leases = Leases()
+    leases.grant(lease(60, 8))
+    assert [(row["guest"], row["because"]) for row in rows(physical, leases)][-1] == (
+        "0x80000-0x87fff",
+        "nothing stands there",
+    )
