@@ -294,8 +294,9 @@ def store_conditional(
 def still_locked(state: NDArray[np.int64], memory: Views, physical: int) -> bool:
     """May a store-conditional store? Either way it takes the lock flag. AH 4.2.5
 
-    What another processor wrote meanwhile is seen by its value. A store outside the quadword
-    that was locked fails, which the architecture leaves open.
+    Whoever lets others store meanwhile takes the flag (Processor.unlock); a value that changed is
+    seen besides. A store outside the quadword that was locked fails, which the architecture leaves
+    open.
     """
     is_locked = state[s.LOCK_FLAG] != 0 and state[s.LOCK_ADDRESS] == physical & ~7
     state[s.LOCK_FLAG] = 0

@@ -88,6 +88,12 @@ class TranslationBuffer:
                 if int(self.entries[2 * place]) & a.PAGE_BASE == base:
                     self.entries[2 * place] = s.TAG_NONE
 
+    def forget(self, mode: int, kind: int, virtual: int) -> None:
+        """Forget the entry of one page for one kind of access, if it is there."""
+        table = mode * s.KINDS + kind
+        place = table << s.TABLE_SHIFT | virtual >> a.PAGE_SHIFT & s.TABLE_ENTRIES - 1
+        self.entries[2 * place] = s.TAG_NONE
+
     def flush_physical(self, first_page: int, count: int) -> int:
         """Forget all that leads to these physical pages; how many entries that were."""
         tags = self._tags

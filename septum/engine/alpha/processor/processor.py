@@ -59,8 +59,12 @@ class Processor:
         """
         before = getattr(self, "context", None)
         self.context = context
-        context.state[s.LOCK_FLAG] = 0
+        self.unlock()
         return before
+
+    def unlock(self) -> None:
+        """Take the lock flag: somebody else may have stored. A store-conditional is tried again."""
+        self.context.state[s.LOCK_FLAG] = 0
 
     def run(self, budget: int) -> Exit:
         """Execute at most `budget` instructions (none if it is 0 or less); why it stopped."""

@@ -81,13 +81,18 @@ def _mapped_miss(pal: Palcode, address: int, kind: int, user: int) -> None:
 def _watched_access(
     pal: Palcode, page: int, address: int, kind: int, user: int, every: bool
 ) -> None:
-    """Loads get an entry; a store is done here, by who watches the page."""
+    """Loads get an entry. A store gets one for itself alone, and who watches the page is told.
+
+    So the processor does it, whatever store it is; a store-conditional has its lock looked at.
+    """
+    physical = pal.pages[page] << a.PAGE_SHIFT
+    pal.fill(mode=user, kind=kind, virtual=address, physical=physical, every_asn=every)
     if kind == s.WRITE:
         pal.counters["store watched"] += 1
-        bus.access(pal, page << a.PAGE_SHIFT | address & a.PAGE_OFFSET, pal.watched[page])
-        return
-    physical = pal.pages[page] << a.PAGE_SHIFT
-    pal.fill(mode=user, kind=s.READ, virtual=address, physical=physical, every_asn=every)
+        size = bus.SIZES[pal.st[s.INSTRUCTION] >> a.OPCODE_SHIFT]
+        pal.processor.run(1)
+        pal.context.buffer.forget(user, s.WRITE, address)
+        pal.tell(page << a.PAGE_SHIFT | address & a.PAGE_OFFSET & -size, size)
 
 
 def instruction_miss(pal: Palcode) -> None:

@@ -19,6 +19,7 @@ from septum.translation.physical import Leases, PhysicalMap
 from septum.translation.verdict import Accept, Modify, Verdict
 
 Access = Callable[[int, int, int | None], int]
+Watcher = Callable[[int, int], None]  # told the physical address and the size of a store
 
 SIGN = 1 << 63
 WORD = (1 << 64) - 1
@@ -66,7 +67,8 @@ class Palcode:
         self.pages = self.leases.pages
         self.ram_pages = memory_size >> a.PAGE_SHIFT
         self.played: dict[int, Access] = {}  # page number to who answers
-        self.watched: dict[int, Access] = {}  # memory whose stores are looked at
+        self.watched: dict[int, list[Watcher]] = {}  # memory whose stores are looked at
+        self.touched = False  # a device was, since the monitor looked
         self.counters: Counter[str] = Counter()
         self.rejections: Counter[tuple[str, str]] = Counter()  # (what, why)
         self.last_trap = ""
@@ -109,13 +111,33 @@ class Palcode:
         self.counters["verdict " + type(verdict).__name__.lower()] += 1
         return verdict, machine
 
-    def watch(self, pages: Iterable[int], store: Access) -> None:
-        """Look at every store to these pages of memory; loads go on as before."""
+    def watch(self, pages: Iterable[int], watcher: Watcher) -> None:
+        """Tell of every store to these pages of memory from now on; loads go on as before."""
+        fresh = []
         for page in pages:
-            self.watched[page] = store
+            watchers = self.watched.setdefault(page, [])
             machine = self.pages.get(page)
-            if machine is not None:
-                self.context.buffer.flush_physical(machine, 1)
+            if not watchers and machine is not None:
+                fresh.append(machine)
+            watchers.append(watcher)
+        for first, count in _runs(fresh):
+            self.context.buffer.flush_physical(first, count)
+
+    def unwatch(self, pages: Iterable[int], watcher: Watcher) -> None:
+        """As many times as watch(), and others that look at a page go on doing so."""
+        for page in pages:
+            watchers = self.watched.get(page, [])
+            if watcher in watchers:
+                watchers.remove(watcher)
+            if not watchers:
+                self.watched.pop(page, None)
+
+    def tell(self, physical: int, size: int) -> None:
+        """A run within one page was stored: whoever watches it looks at it, once."""
+        watchers = self.watched.get(physical >> a.PAGE_SHIFT)
+        if watchers:
+            for watcher in dict.fromkeys(watchers):
+                watcher(physical, size)
 
     def take_back(self, page: int) -> int | None:
         """Revoke the lease of a page, and its entries: the machine's page, if it was held."""
@@ -152,6 +174,8 @@ class Palcode:
 
     def write_quad(self, physical: int, value: int) -> None:
         self.q[self.quad_at(physical)] = signed(value)
+        self.st[s.LOCK_FLAG] = 0
+        self.tell(physical, palcode.QUAD)
 
     def read_bytes(self, physical: int, size: int) -> bytes:
         """A run within one page."""
@@ -169,7 +193,9 @@ class Palcode:
             start = self.memory_page(place >> a.PAGE_SHIFT) << a.PAGE_SHIFT
             start |= place & a.PAGE_OFFSET
             memory[start : start + part] = data[at : at + part]
+            self.tell(place, part)
             at += part
+        self.st[s.LOCK_FLAG] = 0
 
     # ---- its end
 
@@ -190,6 +216,17 @@ class Palcode:
     def status(self) -> int:
         """PS."""
         return self.st[s.INTERRUPT_LEVEL] | (palcode.PS_USER if self.st[s.MODE] else 0)
+
+
+def _runs(pages: Iterable[int]) -> list[tuple[int, int]]:
+    """Neighbouring numbers joined: the first of each run and how many."""
+    found: list[tuple[int, int]] = []
+    for page in sorted(pages):
+        if found and page == sum(found[-1]):
+            found[-1] = found[-1][0], found[-1][1] + 1
+        else:
+            found.append((page, 1))
+    return found
 
 
 def _drop(data: bytes) -> None:
