@@ -1,6 +1,8 @@
-"""What do the operations on the bytes of a quadword compute? Opcode 12, and some of 1C."""
+"""What do the operations on the bytes of a quadword compute? Opcodes 12 and 1C."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import int8, int16, int64, uint64
@@ -20,29 +22,56 @@ def shift_right(value: int, count: int) -> int:
     return result
 
 
+class Word(NamedTuple):
+    """An integer operation's instruction, and the registers it works on."""
+
+    instruction: int
+    registers: NDArray[np.int64]
+
+
 @inlined
-def put(registers: NDArray[np.int64], place: int, result: int) -> int:
-    """A result into its register."""
-    registers[place] = result
+def one(word: Word) -> int:
+    """The first operand, Ra."""
+    value: int = word.registers[uint64(word.instruction >> a.RA_SHIFT & a.REGISTER_MASK)]
+    return value
+
+
+@inlined
+def other(word: Word) -> int:
+    """The second operand: a literal or Rb."""
+    value: int = word.registers[uint64(word.instruction >> a.RB_SHIFT & a.REGISTER_MASK)]
+    literal = word.instruction >> a.LITERAL_SHIFT & a.LITERAL_MASK
+    return literal if word.instruction & a.LITERAL_FLAG != 0 else value
+
+
+@inlined
+def kept(word: Word) -> int:
+    """What Rc holds, which stays where a condition is not so."""
+    value: int = word.registers[uint64(word.instruction & a.REGISTER_MASK)]
+    return value
+
+
+@inlined
+def put(word: Word, result: int) -> int:
+    """A result into Rc."""
+    word.registers[uint64(word.instruction & a.REGISTER_MASK)] = result
     return DONE
 
 
 @inlined
-def shift_group(
-    kind: int, first: int, second: int, registers: NDArray[np.int64], place: int
-) -> int:
+def shift_group(kind: int, word: Word) -> int:
     """Opcode 12. AH 4.5.3, 4.6"""
     if kind == k.SLL:
-        return put(registers, place, first << (second & 63))
+        return put(word, one(word) << (other(word) & 63))
     if kind == k.SRL:
-        return put(registers, place, shift_right(first, second & 63))
+        return put(word, shift_right(one(word), other(word) & 63))
     if kind == k.SRA:
-        return put(registers, place, first >> (second & 63))
+        return put(word, one(word) >> (other(word) & 63))
     if kind == k.ZAPNOT:
-        return put(registers, place, first & spread(second))
+        return put(word, one(word) & spread(other(word)))
     if kind == k.ZAP:
-        return put(registers, place, first & ~spread(second))
-    return low_bytes(kind, first, second, registers, place)
+        return put(word, one(word) & ~spread(other(word)))
+    return low_bytes(kind, word)
 
 
 @inlined
@@ -58,59 +87,55 @@ def rest_of(byte: int) -> int:
 
 
 @inlined
-def low_bytes(
-    kind: int, value: int, byte: int, registers: NDArray[np.int64], place: int
-) -> int:
+def low_bytes(kind: int, word: Word) -> int:
     """Extract, insert and mask, the part in the first quadword. AH 4.6.2 to 4.6.4"""
     if kind == k.EXTBL:
-        return put(registers, place, shift_right(value, bits_of(byte)) & a.BYTE_MASK)
+        return put(word, shift_right(one(word), bits_of(other(word))) & a.BYTE_MASK)
     if kind == k.EXTWL:
-        return put(registers, place, shift_right(value, bits_of(byte)) & a.WORD_MASK)
+        return put(word, shift_right(one(word), bits_of(other(word))) & a.WORD_MASK)
     if kind == k.EXTLL:
-        return put(registers, place, shift_right(value, bits_of(byte)) & a.LONG_MASK)
+        return put(word, shift_right(one(word), bits_of(other(word))) & a.LONG_MASK)
     if kind == k.EXTQL:
-        return put(registers, place, shift_right(value, bits_of(byte)))
+        return put(word, shift_right(one(word), bits_of(other(word))))
     if kind == k.INSBL:
-        return put(registers, place, (value & a.BYTE_MASK) << bits_of(byte))
+        return put(word, (one(word) & a.BYTE_MASK) << bits_of(other(word)))
     if kind == k.INSWL:
-        return put(registers, place, (value & a.WORD_MASK) << bits_of(byte))
+        return put(word, (one(word) & a.WORD_MASK) << bits_of(other(word)))
     if kind == k.INSLL:
-        return put(registers, place, (value & a.LONG_MASK) << bits_of(byte))
+        return put(word, (one(word) & a.LONG_MASK) << bits_of(other(word)))
     if kind == k.INSQL:
-        return put(registers, place, value << bits_of(byte))
+        return put(word, one(word) << bits_of(other(word)))
     if kind == k.MSKBL:
-        return put(registers, place, value & ~(a.BYTE_MASK << bits_of(byte)))
+        return put(word, one(word) & ~(a.BYTE_MASK << bits_of(other(word))))
     if kind == k.MSKWL:
-        return put(registers, place, value & ~(a.WORD_MASK << bits_of(byte)))
+        return put(word, one(word) & ~(a.WORD_MASK << bits_of(other(word))))
     if kind == k.MSKLL:
-        return put(registers, place, value & ~(a.LONG_MASK << bits_of(byte)))
+        return put(word, one(word) & ~(a.LONG_MASK << bits_of(other(word))))
     if kind == k.MSKQL:
-        return put(registers, place, value & ~(int64(-1) << bits_of(byte)))
-    return high_bytes(kind, value, byte, registers, place)
+        return put(word, one(word) & ~(int64(-1) << bits_of(other(word))))
+    return high_bytes(kind, word)
 
 
 @inlined
-def high_bytes(
-    kind: int, value: int, byte: int, registers: NDArray[np.int64], place: int
-) -> int:
+def high_bytes(kind: int, word: Word) -> int:
     """Extract, insert and mask, the part in the second quadword. AH 4.6.2 to 4.6.4"""
     if kind == k.EXTWH:
-        return put(registers, place, value << rest_of(byte) & a.WORD_MASK)
+        return put(word, one(word) << rest_of(other(word)) & a.WORD_MASK)
     if kind == k.EXTLH:
-        return put(registers, place, value << rest_of(byte) & a.LONG_MASK)
+        return put(word, one(word) << rest_of(other(word)) & a.LONG_MASK)
     if kind == k.EXTQH:
-        return put(registers, place, value << rest_of(byte))
+        return put(word, one(word) << rest_of(other(word)))
     if kind == k.INSWH:
-        return put(registers, place, spilled(value & a.WORD_MASK, bits_of(byte)))
+        return put(word, spilled(one(word) & a.WORD_MASK, bits_of(other(word))))
     if kind == k.INSLH:
-        return put(registers, place, spilled(value & a.LONG_MASK, bits_of(byte)))
+        return put(word, spilled(one(word) & a.LONG_MASK, bits_of(other(word))))
     if kind == k.INSQH:
-        return put(registers, place, spilled(value, bits_of(byte)))
+        return put(word, spilled(one(word), bits_of(other(word))))
     if kind == k.MSKWH:
-        return put(registers, place, value & ~spilled(a.WORD_MASK, bits_of(byte)))
+        return put(word, one(word) & ~spilled(a.WORD_MASK, bits_of(other(word))))
     if kind == k.MSKLH:
-        return put(registers, place, value & ~spilled(a.LONG_MASK, bits_of(byte)))
-    return put(registers, place, value & ~spilled(-1, bits_of(byte)))  # MSKQH, the last there is
+        return put(word, one(word) & ~spilled(a.LONG_MASK, bits_of(other(word))))
+    return put(word, one(word) & ~spilled(-1, bits_of(other(word))))  # MSKQH, the last there is
 
 
 @inlined
