@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from septum.engine.alpha.processor.buffer import TranslationBuffer
+from septum.engine.alpha.processor.buffer import RUN, TranslationBuffer
 from septum.engine.alpha.processor.state import (
     ASN,
     EXECUTE,
@@ -337,3 +337,22 @@ def test_held_is_what_was_filled(entries: list[tuple[int, int, int, bool, int]],
         )
     buffer.set_asn(asn)
     assert sorted(buffer.held(), key=str) == sorted(expected.values(), key=str)
+
+
+def test_a_run_is_entered_at_once(bench: Bench) -> None:
+    """As page by page, in the current address space and after a change of it."""
+    buffer = bench.processor.buffer
+    bench.processor.flush_all()
+    bench.processor.asn = 7
+    start = a.KSEG_BASE + 5 * RUN * PAGE
+    buffer.fill_run(kind=READ, virtual=start, physical=2 * PAGE)
+    expected = [
+        (KERNEL, READ, start + at * PAGE, (2 + at) * PAGE, None) for at in range(RUN)
+    ]
+    assert sorted(buffer.held()) == sorted(expected)
+    bench.processor.asn = 9
+    bench.processor.fill(mode=KERNEL, kind=EXECUTE, virtual=CODE, physical=0, every_asn=True)
+    assert reaches(bench, start) == Exit.BUDGET
+    buffer.forget(KERNEL, READ, start)
+    assert reaches(bench, start) == Exit.DTB_MISS
+    assert len(buffer.held()) == RUN

@@ -185,17 +185,28 @@ class Palcode:
 
     def write_bytes(self, physical: int, data: bytes) -> None:
         """Any run of its memory; the loader and the console use it."""
-        at = 0
+        at, view = 0, memoryview(data)
         memory = self.processor.memory.data
         while at < len(data):
             place = physical + at
+            start = self.memory_page(place >> a.PAGE_SHIFT) << a.PAGE_SHIFT | place & a.PAGE_OFFSET
             part = min(len(data) - at, a.PAGE_SIZE - (place & a.PAGE_OFFSET))
-            start = self.memory_page(place >> a.PAGE_SHIFT) << a.PAGE_SHIFT
-            start |= place & a.PAGE_OFFSET
-            memory[start : start + part] = data[at : at + part]
-            self.tell(place, part)
+            while at + part < len(data) and (
+                self.memory_page(place + part >> a.PAGE_SHIFT) << a.PAGE_SHIFT == start + part
+            ):
+                part = min(len(data) - at, part + a.PAGE_SIZE)
+            memory[start : start + part] = view[at : at + part]
+            if self.watched:
+                self._tell_pages(place, part)
             at += part
         self.st[s.LOCK_FLAG] = 0
+
+    def _tell_pages(self, physical: int, size: int) -> None:
+        end = physical + size
+        while physical < end:
+            part = min(end - physical, a.PAGE_SIZE - (physical & a.PAGE_OFFSET))
+            self.tell(physical, part)
+            physical += part
 
     # ---- its end
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from septum.engine.alpha.processor import state as s
+from septum.engine.alpha.processor.buffer import RUN
+from septum.engine.alpha.processor.wrapping import signed
 from septum.layouts import alpha as a
 from septum.layouts import palcode
 from septum.layouts.palcode import Call
@@ -89,3 +92,26 @@ def test_palcode_s_own_stores_to_a_watched_page_are_told() -> None:
     bench.bad.pal.write_bytes(0x600000 - 4, b"four and four")
     bench.bad.pal.write_quad(0x600020, 1)
     assert told == [(0x600000, 9), (0x600020, 8)]
+
+
+def test_pages_around_a_miss_are_entered_where_they_are_leased_alike() -> None:
+    """One miss for a run; none of it leads elsewhere, or past a page whose stores are looked at."""
+    guest = Guest()
+    guest.prepared()
+    guest.load(9, KSEG + 0x600000)
+    guest.put(memory(a.LDQ, 2, 9))
+    guest.halt()
+    bench = Bench(guest).start()
+    pal, first = bench.bad.pal, 0x600000 >> a.PAGE_SHIFT
+    for page in range(first, first + RUN):
+        pal.memory_page(page)
+    bench.monitor.run(1_000_000)
+    held = [one for one in pal.context.buffer.held() if one[1] == s.READ]
+    found = {virtual: physical for _, _, virtual, physical, _ in held}
+    start = bench.bad.memory.start
+    for at in range(0x600000, 0x600000 + RUN * a.PAGE_SIZE, a.PAGE_SIZE):
+        assert found[signed(KSEG + at)] == start + at
+    watched, _ = watched_store(guest)
+    page = signed(KSEG + 0x600000)
+    kinds = [one[1] for one in watched.bad.pal.context.buffer.held() if one[2] == page]
+    assert kinds == [s.READ]
