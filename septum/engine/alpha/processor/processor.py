@@ -16,14 +16,15 @@ from septum.layouts import alpha as a
 
 
 def prepare(say: Callable[[str], None]) -> None:
-    """Compile the processor if no earlier run did, saying so; seconds once, then nothing."""
-    gc.freeze()  # what is imported stays: to look through it takes a tenth of a boot's time
-    if compiled.is_kept():
-        return
-    say("compiling the processor, once: about 20 seconds")
+    """Compile the processor if no earlier run did, saying so: seconds once; then load it."""
+    is_kept = compiled.is_kept()
+    if not is_kept:
+        say("compiling the processor, once: about 20 seconds")
     Processor(np.zeros(a.PAGE_SIZE, np.uint8)).run(1)
     TranslationBuffer(a.PAGE_SIZE).set_asn(0)
-    compiled.set_kept()
+    if not is_kept:
+        compiled.set_kept()
+    gc.freeze()  # what is loaded stays: to look through it takes a tenth of a boot's time
 
 
 class Context:
