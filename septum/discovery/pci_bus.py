@@ -16,7 +16,7 @@ from septum.units import PciAddress
 _DWORD = 4
 
 
-class Responder(Protocol):
+class Answering(Protocol):
     """Who answers for a function: widths 1, 2 or 4, never across a dword."""
 
     def read(self, address: PciAddress, offset: int, width: int) -> int: ...
@@ -30,7 +30,7 @@ class ConfigurationMechanism:
     One instance has one latch: its processors take turns, as on the machine (the OS locks).
     """
 
-    def __init__(self, responder: Responder, ecam: tuple[Ecam, ...] = ()) -> None:
+    def __init__(self, responder: Answering, ecam: tuple[Ecam, ...] = ()) -> None:
         self._responder = responder
         self._ecam = ecam
         self._latch = pci.ConfigAddress(0)

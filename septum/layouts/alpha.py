@@ -140,7 +140,6 @@ CMOVGT = 0x66
 IMPLVER = 0x6C
 
 # INTS. AH appendix C.2; 4.5, 4.6
-BYTE_HIGH_FLAG = 0x40  # in the function code: the part in the second quadword
 MSKBL = 0x02
 EXTBL = 0x06
 INSBL = 0x0B
@@ -176,7 +175,7 @@ MULL_V = 0x40
 MULQ_V = 0x60
 
 # FPTI. AH appendix C.2; 4.6.7 (sign extension), 4.4 (counts), 4.13 (multimedia), 4.10 (moves)
-FROM_FLOATING_FLAG = 0x800  # in the instruction: function codes 40 and above
+FROM_FLOATING = 0x40  # function codes from here on are moves of floating registers
 SEXTB = 0x00
 SEXTW = 0x01
 CTPOP = 0x30
@@ -212,13 +211,13 @@ RS = 0xF000
 WH64 = 0xF800
 WH64EN = 0xFC00
 
-# What this processor answers to AMASK and IMPLVER. AH appendix D
+# What this processor answers to AMASK and IMPLVER: an EV6, which has no counts (CIX is EV67's). AH
+# appendix D
 FEATURE_BWX = 0x001  # bytes and words
 FEATURE_FIX = 0x002  # square roots, moves between register files
-FEATURE_CIX = 0x004  # counts
 FEATURE_MVI = 0x100  # multimedia
 FEATURE_PRECISE = 0x200  # precise arithmetic traps
-FEATURES = FEATURE_BWX | FEATURE_FIX | FEATURE_CIX | FEATURE_MVI | FEATURE_PRECISE
+FEATURES = FEATURE_BWX | FEATURE_FIX | FEATURE_MVI | FEATURE_PRECISE
 IMPLEMENTATION_EV6 = 2
 
 # Parts of data. AH 2.2

@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from septum.errors import HostProblem, MachineProblem
@@ -141,6 +141,7 @@ targets = st.lists(st.sampled_from(["a", "b", "c", ".."]), min_size=1, max_size=
 
 
 @settings(max_examples=200, deadline=None)
+@example({"/a": "b/..", "/b": "a"}, "/a")
 @given(st.dictionaries(paths, st.one_of(st.binary(max_size=3), targets), max_size=6), paths)
 def test_any_tree_reads_or_is_absent_and_packs_the_same(
     entries: dict[str, bytes | str | None], path: str
@@ -148,6 +149,10 @@ def test_any_tree_reads_or_is_absent_and_packs_the_same(
     # Nothing stands below a file or a link, in an archive as on a disk.
     below = {at for at in entries for other in entries if at.startswith(other + "/")}
     files = CapturedFiles({at: what for at, what in entries.items() if at not in below})
+    try:
+        steps(files, path)
+    except OSError:
+        assume(False)  # links in a circle are no tree, and have a test of their own
     said = (files.read_bytes(path, b"-"), files.read_link(path), files.names(path))
     there = files.exists(path)
     again = CapturedFiles(gathered(files)[0])

@@ -53,11 +53,12 @@ def integer_loop_mips() -> float:
     words = np.array(loop(), np.uint32).view(np.uint8)
     memory[: len(words)] = words
     processor = Processor(memory)
+    context = processor.context
     for kind, address in ((s.EXECUTE, CODE), (s.READ, DATA), (s.WRITE, DATA)):
-        processor.fill(mode=s.KERNEL, kind=kind, virtual=address, physical=address)
-    processor.pc = CODE
-    processor.registers[_COUNT] = ROUNDS
-    processor.registers[_BASE] = DATA
+        context.buffer.fill(mode=s.KERNEL, kind=kind, virtual=address, physical=address)
+    context.state[s.PC] = CODE
+    context.registers[_COUNT] = ROUNDS
+    context.registers[_BASE] = DATA
     processor.run(WARM_UP)
     before = processor.instructions
     began = time.thread_time()

@@ -14,7 +14,7 @@ from numba import int32, int64, uint8, uint16, uint32, uint64
 from numpy.typing import NDArray
 
 from septum.engine.alpha.processor import state as s
-from septum.engine.alpha.processor.compiled import called, entered, inlined
+from septum.engine.alpha.processor.compiled import called, inlined
 from septum.engine.alpha.processor.number import (
     from_single,
     from_vax_single,
@@ -129,78 +129,164 @@ def found(
     return physical
 
 
+class Data(NamedTuple):
+    """What loads and stores go through. The last three hold until run() returns."""
+
+    state: NDArray[np.int64]
+    entries: NDArray[np.int64]
+    memory: Views
+    reads: int  # the first entry's place in the table of loads in this mode
+    writes: int
+    tag: int  # the address space in a tag
+
+
 @inlined
-def load(
-    opcode: int,
-    register: int,
-    address: int,
-    registers: NDArray[np.int64],
-    state: NDArray[np.int64],
-    entries: NDArray[np.int64],
-    memory: Views,
-) -> int:
-    """Integer loads: an exit, or 0."""
-    if register == a.ZERO_REGISTER and opcode != a.LDL_L and opcode != a.LDQ_L:
-        return 0  # a prefetch. AH 4.11.8
-    alignment = ALIGNMENT[uint64(opcode)]
-    if opcode == a.LDQ_U:
-        address &= ~7
-    physical = found(state, entries, memory.bytes.size, s.READ, address, alignment)
-    if physical < 0:
-        return -physical
-    if opcode == a.LDQ or opcode == a.LDQ_U:
-        registers[register] = memory.quads[uint64(physical) >> uint64(3)]
-    elif opcode == a.LDL:
-        registers[register] = int64(int32(memory.longs[uint64(physical) >> uint64(2)]))
-    elif opcode == a.LDBU:
-        registers[register] = int64(memory.bytes[uint64(physical)])
-    elif opcode == a.LDWU:
-        registers[register] = int64(memory.words[uint64(physical) >> uint64(1)])
-    else:
-        quad = memory.quads[uint64(physical) >> uint64(3)]
-        state[s.LOCK_FLAG] = 1
-        state[s.LOCK_ADDRESS] = physical & ~7
-        state[s.LOCK_VALUE] = quad
-        if opcode == a.LDL_L:
-            quad = int64(int32(memory.longs[uint64(physical) >> uint64(2)]))
-        registers[register] = quad
+def data_of(state: NDArray[np.int64], entries: NDArray[np.int64], memory: Views) -> Data:
+    """For the mode and the address space of now."""
+    reads, writes = table_of(state, s.READ), table_of(state, s.WRITE)
+    places = reads << s.TABLE_SHIFT, writes << s.TABLE_SHIFT
+    return Data(state, entries, memory, places[0], places[1], asn_tag(state))
+
+
+@inlined
+def readable(data: Data, address: int, alignment: int) -> int:
+    """Where in RAM a load is from, or an exit made negative."""
+    place = data.reads | address >> a.PAGE_SHIFT & s.TABLE_ENTRIES - 1
+    if data.entries[uint64(2 * place)] == address & (a.PAGE_BASE | alignment) | data.tag:
+        return plus(address, data.entries[uint64(2 * place + 1)])
+    size = data.memory.bytes.size
+    return searched(data.state, data.entries, size, s.READ, address, alignment)
+
+
+@inlined
+def writable(data: Data, address: int, alignment: int) -> int:
+    """Where in RAM a store goes to, or an exit made negative."""
+    place = data.writes | address >> a.PAGE_SHIFT & s.TABLE_ENTRIES - 1
+    if data.entries[uint64(2 * place)] == address & (a.PAGE_BASE | alignment) | data.tag:
+        return plus(address, data.entries[uint64(2 * place + 1)])
+    size = data.memory.bytes.size
+    return searched(data.state, data.entries, size, s.WRITE, address, alignment)
+
+
+@inlined
+def unless_prefetch(register: int, physical: int) -> int:
+    """The exit of a load that found nothing: none, where R31 says it is a prefetch. AH 4.11.8"""
+    return 0 if register == a.ZERO_REGISTER else -physical
+
+
+@inlined
+def load_quad(registers: NDArray[np.int64], register: int, address: int, data: Data) -> int:
+    """LDQ, as all loads here: an exit, or 0."""
+    at = readable(data, address, 7)
+    if at < 0:
+        return unless_prefetch(register, at)
+    registers[register] = data.memory.quads[uint64(at) >> uint64(3)]
     return 0
 
 
 @inlined
-def store(
-    opcode: int,
-    register: int,
-    address: int,
-    registers: NDArray[np.int64],
-    state: NDArray[np.int64],
-    entries: NDArray[np.int64],
-    memory: Views,
+def load_long(registers: NDArray[np.int64], register: int, address: int, data: Data) -> int:
+    """LDL"""
+    at = readable(data, address, 3)
+    if at < 0:
+        return unless_prefetch(register, at)
+    registers[register] = int64(int32(data.memory.longs[uint64(at) >> uint64(2)]))
+    return 0
+
+
+@inlined
+def load_word(registers: NDArray[np.int64], register: int, address: int, data: Data) -> int:
+    """LDWU"""
+    at = readable(data, address, 1)
+    if at < 0:
+        return unless_prefetch(register, at)
+    registers[register] = int64(data.memory.words[uint64(at) >> uint64(1)])
+    return 0
+
+
+@inlined
+def load_byte(registers: NDArray[np.int64], register: int, address: int, data: Data) -> int:
+    """LDBU"""
+    at = readable(data, address, 0)
+    if at < 0:
+        return unless_prefetch(register, at)
+    registers[register] = int64(data.memory.bytes[uint64(at)])
+    return 0
+
+
+@inlined
+def store_quad(value: int, address: int, data: Data) -> int:
+    """STQ, as all stores here: an exit, or 0."""
+    at = writable(data, address, 7)
+    if at < 0:
+        return -at
+    data.memory.quads[uint64(at) >> uint64(3)] = value
+    return 0
+
+
+@inlined
+def store_long(value: int, address: int, data: Data) -> int:
+    """STL"""
+    at = writable(data, address, 3)
+    if at < 0:
+        return -at
+    data.memory.longs[uint64(at) >> uint64(2)] = uint32(value)
+    return 0
+
+
+@inlined
+def store_word(value: int, address: int, data: Data) -> int:
+    """STW"""
+    at = writable(data, address, 1)
+    if at < 0:
+        return -at
+    data.memory.words[uint64(at) >> uint64(1)] = uint16(value)
+    return 0
+
+
+@inlined
+def store_byte(value: int, address: int, data: Data) -> int:
+    """STB"""
+    at = writable(data, address, 0)
+    if at < 0:
+        return -at
+    data.memory.bytes[uint64(at)] = uint8(value)
+    return 0
+
+
+@inlined
+def load_locked(
+    opcode: int, registers: NDArray[np.int64], register: int, address: int, data: Data
 ) -> int:
-    """Integer stores: an exit, or 0."""
-    alignment = ALIGNMENT[uint64(opcode)]
-    if opcode == a.STQ_U:
-        address &= ~7
-    physical = found(state, entries, memory.bytes.size, s.WRITE, address, alignment)
-    if physical < 0:
-        return -physical
-    value = registers[register]
-    if opcode == a.STQ or opcode == a.STQ_U:
-        memory.quads[uint64(physical) >> uint64(3)] = value
-    elif opcode == a.STL:
-        memory.longs[uint64(physical) >> uint64(2)] = uint32(value)
-    elif opcode == a.STB:
-        memory.bytes[uint64(physical)] = uint8(value)
-    elif opcode == a.STW:
-        memory.words[uint64(physical) >> uint64(1)] = uint16(value)
-    elif still_locked(state, memory, physical):
+    """LDL_L and LDQ_L, which are never a prefetch: an exit, or 0. AH 4.2.4"""
+    at = readable(data, address, ALIGNMENT[uint64(opcode)])
+    if at < 0:
+        return -at
+    state, quad = data.state, data.memory.quads[uint64(at) >> uint64(3)]
+    state[s.LOCK_FLAG] = 1
+    state[s.LOCK_ADDRESS] = at & ~7
+    state[s.LOCK_VALUE] = quad
+    if opcode == a.LDL_L:
+        quad = int64(int32(data.memory.longs[uint64(at) >> uint64(2)]))
+    registers[register] = quad
+    return 0
+
+
+@inlined
+def store_conditional(
+    opcode: int, registers: NDArray[np.int64], register: int, address: int, data: Data
+) -> int:
+    """STL_C and STQ_C: an exit, or 0. AH 4.2.5"""
+    at = writable(data, address, ALIGNMENT[uint64(opcode)])
+    if at < 0:
+        return -at
+    is_locked = still_locked(data.state, data.memory, at)
+    if is_locked:
         if opcode == a.STL_C:
-            memory.longs[uint64(physical) >> uint64(2)] = uint32(value)
+            data.memory.longs[uint64(at) >> uint64(2)] = uint32(registers[register])
         else:
-            memory.quads[uint64(physical) >> uint64(3)] = value
-        registers[register] = 1
-    else:
-        registers[register] = 0
+            data.memory.quads[uint64(at) >> uint64(3)] = registers[register]
+    registers[register] = int64(is_locked)
     return 0
 
 
@@ -208,8 +294,9 @@ def store(
 def still_locked(state: NDArray[np.int64], memory: Views, physical: int) -> bool:
     """May a store-conditional store? Either way it takes the lock flag. AH 4.2.5
 
-    What another processor wrote meanwhile is seen by its value. A store outside the quadword
-    that was locked fails, which the architecture leaves open.
+    Whoever lets others store meanwhile takes the flag (Processor.unlock); a value that changed is
+    seen besides. A store outside the quadword that was locked fails, which the architecture leaves
+    open.
     """
     is_locked = state[s.LOCK_FLAG] != 0 and state[s.LOCK_ADDRESS] == physical & ~7
     state[s.LOCK_FLAG] = 0
@@ -265,9 +352,3 @@ def in_memory(opcode: int, bits: int) -> int:
     if opcode == a.STF:
         return halves_swapped(to_single(bits))
     return words_reversed(bits) if opcode == a.STG else bits
-
-
-@entered
-def converted(opcode: int, value: int) -> int:
-    """What a floating-point load puts in the register, or a store in memory: for Python."""
-    return in_register(opcode, value) if opcode < a.STF else in_memory(opcode, value)

@@ -17,6 +17,9 @@ from septum.engine.alpha.processor.compiled import entered
 from septum.engine.alpha.processor.wrapping import signed
 from septum.layouts import alpha as a
 
+RUN = 16  # pages that are entered at once, where they follow one another
+_RAMP: NDArray[np.int64] = np.arange(RUN, dtype=np.int64) << a.PAGE_SHIFT
+
 
 class TranslationBuffer:
     """The entries of one context; `memory_size` bytes of RAM lie behind it, from 0 up."""
@@ -32,6 +35,7 @@ class TranslationBuffer:
         self._is_shared = bytearray(s.TABLES * s.TABLE_ENTRIES)
         self._shared_count = 0
         self.asn = 0
+        self._cells = self.entries.data  # items are plain integers: quicker one by one
 
     @property
     def _tags(self) -> NDArray[np.int64]:
@@ -58,13 +62,33 @@ class TranslationBuffer:
             tag |= s.TAG_BUS
         table = mode * s.KINDS + kind
         place = table << s.TABLE_SHIFT | base >> a.PAGE_SHIFT & s.TABLE_ENTRIES - 1
-        self.entries[2 * place] = tag
-        self.entries[2 * place + 1] = signed(frame - base)
+        self._cells[2 * place] = tag
+        self._cells[2 * place + 1] = signed(frame - base)
         self.every_asn[place] = every_asn
         if every_asn and not self._is_shared[place]:
-            self._is_shared[place] = True
-            self._shared[self._shared_count] = place
-            self._shared_count += 1
+            self._share(place)
+
+    def _share(self, place: int) -> None:
+        self._is_shared[place] = True
+        self._shared[self._shared_count] = place
+        self._shared_count += 1
+
+    def fill_run(self, *, kind: int, virtual: int, physical: int) -> None:
+        """Enter the RUN pages around an address, for the kernel, in every address space.
+
+        Both addresses are a run's beginning (a multiple of RUN pages in the virtual one); all of
+        it is RAM.
+        """
+        base = signed(virtual)
+        place = kind << s.TABLE_SHIFT | base >> a.PAGE_SHIFT & s.TABLE_ENTRIES - 1
+        first, end = 2 * place, 2 * (place + RUN)
+        self.entries[first:end:2] = _RAMP + (base | self.asn << s.ASN_SHIFT)
+        self.entries[first + 1 : end : 2] = signed(physical - base)
+        self.every_asn[place : place + RUN] = True
+        if 0 in self._is_shared[place : place + RUN]:
+            for one in range(place, place + RUN):
+                if not self._is_shared[one]:
+                    self._share(one)
 
     def set_asn(self, asn: int) -> None:
         """Go to another address space; entries of the old one stay and no longer match."""
@@ -87,6 +111,12 @@ class TranslationBuffer:
                 place = table << s.TABLE_SHIFT | base >> a.PAGE_SHIFT & s.TABLE_ENTRIES - 1
                 if int(self.entries[2 * place]) & a.PAGE_BASE == base:
                     self.entries[2 * place] = s.TAG_NONE
+
+    def forget(self, mode: int, kind: int, virtual: int) -> None:
+        """Forget the entry of one page for one kind of access, if it is there."""
+        table = mode * s.KINDS + kind
+        place = table << s.TABLE_SHIFT | virtual >> a.PAGE_SHIFT & s.TABLE_ENTRIES - 1
+        self.entries[2 * place] = s.TAG_NONE
 
     def flush_physical(self, first_page: int, count: int) -> int:
         """Forget all that leads to these physical pages; how many entries that were."""

@@ -1,12 +1,17 @@
-"""What do the operations on the bytes of a quadword compute? Opcode 12, and counts of 1C."""
+"""What do the operations on the bytes of a quadword compute? Opcodes 12 and 1C."""
 
 from __future__ import annotations
 
-from numba import int8, int16, int64, uint64
+from typing import NamedTuple
 
+import numpy as np
+from numba import int8, int16, int64, uint64
+from numpy.typing import NDArray
+
+from septum.engine.alpha.processor import kinds as k
 from septum.engine.alpha.processor.compiled import called, inlined
 from septum.engine.alpha.processor.state import DONE, NO_SUCH
-from septum.engine.alpha.processor.wrapping import minus, times
+from septum.engine.alpha.processor.wrapping import times
 from septum.layouts import alpha as a
 
 
@@ -17,78 +22,120 @@ def shift_right(value: int, count: int) -> int:
     return result
 
 
+class Word(NamedTuple):
+    """An integer operation's instruction, and the registers it works on."""
+
+    instruction: int
+    registers: NDArray[np.int64]
+
+
 @inlined
-def shift_group(function: int, first: int, second: int) -> tuple[int, int]:
+def one(word: Word) -> int:
+    """The first operand, Ra."""
+    value: int = word.registers[uint64(word.instruction >> a.RA_SHIFT & a.REGISTER_MASK)]
+    return value
+
+
+@inlined
+def other(word: Word) -> int:
+    """The second operand: a literal or Rb."""
+    value: int = word.registers[uint64(word.instruction >> a.RB_SHIFT & a.REGISTER_MASK)]
+    literal = word.instruction >> a.LITERAL_SHIFT & a.LITERAL_MASK
+    return literal if word.instruction & a.LITERAL_FLAG != 0 else value
+
+
+@inlined
+def kept(word: Word) -> int:
+    """What Rc holds, which stays where a condition is not so."""
+    value: int = word.registers[uint64(word.instruction & a.REGISTER_MASK)]
+    return value
+
+
+@inlined
+def put(word: Word, result: int) -> int:
+    """A result into Rc."""
+    word.registers[uint64(word.instruction & a.REGISTER_MASK)] = result
+    return DONE
+
+
+@inlined
+def shift_group(kind: int, word: Word) -> int:
     """Opcode 12. AH 4.5.3, 4.6"""
-    if function == a.SLL:
-        return first << (second & 63), DONE
-    if function == a.SRL:
-        return shift_right(first, second & 63), DONE
-    if function == a.SRA:
-        return first >> (second & 63), DONE
-    if function == a.ZAPNOT:
-        return first & spread(second), DONE
-    if function == a.ZAP:
-        return first & ~spread(second), DONE
-    shift = (second & 7) * 8
-    if function & a.BYTE_HIGH_FLAG != 0:
-        return high_bytes(function, first, shift)
-    return low_bytes(function, first, shift)
+    if kind == k.SLL:
+        return put(word, one(word) << (other(word) & 63))
+    if kind == k.SRL:
+        return put(word, shift_right(one(word), other(word) & 63))
+    if kind == k.SRA:
+        return put(word, one(word) >> (other(word) & 63))
+    if kind == k.ZAPNOT:
+        return put(word, one(word) & spread(other(word)))
+    if kind == k.ZAP:
+        return put(word, one(word) & ~spread(other(word)))
+    return low_bytes(kind, word)
 
 
 @inlined
-def low_bytes(function: int, value: int, shift: int) -> tuple[int, int]:
+def bits_of(byte: int) -> int:
+    """How far a byte's place is from the bottom, in bits."""
+    return (byte & 7) << 3
+
+
+@inlined
+def rest_of(byte: int) -> int:
+    """How far it is from the top; none when it is at the bottom."""
+    return -bits_of(byte) & 63
+
+
+@inlined
+def low_bytes(kind: int, word: Word) -> int:
     """Extract, insert and mask, the part in the first quadword. AH 4.6.2 to 4.6.4"""
-    if function == a.EXTBL:
-        return shift_right(value, shift) & a.BYTE_MASK, DONE
-    if function == a.EXTWL:
-        return shift_right(value, shift) & a.WORD_MASK, DONE
-    if function == a.EXTLL:
-        return shift_right(value, shift) & a.LONG_MASK, DONE
-    if function == a.EXTQL:
-        return shift_right(value, shift), DONE
-    if function == a.INSBL:
-        return (value & a.BYTE_MASK) << shift, DONE
-    if function == a.INSWL:
-        return (value & a.WORD_MASK) << shift, DONE
-    if function == a.INSLL:
-        return (value & a.LONG_MASK) << shift, DONE
-    if function == a.INSQL:
-        return value << shift, DONE
-    if function == a.MSKBL:
-        return value & ~(a.BYTE_MASK << shift), DONE
-    if function == a.MSKWL:
-        return value & ~(a.WORD_MASK << shift), DONE
-    if function == a.MSKLL:
-        return value & ~(a.LONG_MASK << shift), DONE
-    if function == a.MSKQL:
-        return value & ~(int64(-1) << shift), DONE
-    return 0, NO_SUCH
+    if kind == k.EXTBL:
+        return put(word, shift_right(one(word), bits_of(other(word))) & a.BYTE_MASK)
+    if kind == k.EXTWL:
+        return put(word, shift_right(one(word), bits_of(other(word))) & a.WORD_MASK)
+    if kind == k.EXTLL:
+        return put(word, shift_right(one(word), bits_of(other(word))) & a.LONG_MASK)
+    if kind == k.EXTQL:
+        return put(word, shift_right(one(word), bits_of(other(word))))
+    if kind == k.INSBL:
+        return put(word, (one(word) & a.BYTE_MASK) << bits_of(other(word)))
+    if kind == k.INSWL:
+        return put(word, (one(word) & a.WORD_MASK) << bits_of(other(word)))
+    if kind == k.INSLL:
+        return put(word, (one(word) & a.LONG_MASK) << bits_of(other(word)))
+    if kind == k.INSQL:
+        return put(word, one(word) << bits_of(other(word)))
+    if kind == k.MSKBL:
+        return put(word, one(word) & ~(a.BYTE_MASK << bits_of(other(word))))
+    if kind == k.MSKWL:
+        return put(word, one(word) & ~(a.WORD_MASK << bits_of(other(word))))
+    if kind == k.MSKLL:
+        return put(word, one(word) & ~(a.LONG_MASK << bits_of(other(word))))
+    if kind == k.MSKQL:
+        return put(word, one(word) & ~(int64(-1) << bits_of(other(word))))
+    return high_bytes(kind, word)
 
 
 @inlined
-def high_bytes(function: int, value: int, shift: int) -> tuple[int, int]:
+def high_bytes(kind: int, word: Word) -> int:
     """Extract, insert and mask, the part in the second quadword. AH 4.6.2 to 4.6.4"""
-    rest = (64 - shift) & 63
-    if function == a.EXTWH:
-        return value << rest & a.WORD_MASK, DONE
-    if function == a.EXTLH:
-        return value << rest & a.LONG_MASK, DONE
-    if function == a.EXTQH:
-        return value << rest, DONE
-    if function == a.INSWH:
-        return spilled(value & a.WORD_MASK, shift), DONE
-    if function == a.INSLH:
-        return spilled(value & a.LONG_MASK, shift), DONE
-    if function == a.INSQH:
-        return spilled(value, shift), DONE
-    if function == a.MSKWH:
-        return value & ~spilled(a.WORD_MASK, shift), DONE
-    if function == a.MSKLH:
-        return value & ~spilled(a.LONG_MASK, shift), DONE
-    if function == a.MSKQH:
-        return value & ~spilled(-1, shift), DONE
-    return 0, NO_SUCH
+    if kind == k.EXTWH:
+        return put(word, one(word) << rest_of(other(word)) & a.WORD_MASK)
+    if kind == k.EXTLH:
+        return put(word, one(word) << rest_of(other(word)) & a.LONG_MASK)
+    if kind == k.EXTQH:
+        return put(word, one(word) << rest_of(other(word)))
+    if kind == k.INSWH:
+        return put(word, spilled(one(word) & a.WORD_MASK, bits_of(other(word))))
+    if kind == k.INSLH:
+        return put(word, spilled(one(word) & a.LONG_MASK, bits_of(other(word))))
+    if kind == k.INSQH:
+        return put(word, spilled(one(word), bits_of(other(word))))
+    if kind == k.MSKWH:
+        return put(word, one(word) & ~spilled(a.WORD_MASK, bits_of(other(word))))
+    if kind == k.MSKLH:
+        return put(word, one(word) & ~spilled(a.LONG_MASK, bits_of(other(word))))
+    return put(word, one(word) & ~spilled(-1, bits_of(other(word))))  # MSKQH, the last there is
 
 
 @inlined
@@ -120,18 +167,12 @@ def compare_bytes(first: int, second: int) -> int:
 
 
 @called
-def count_group(function: int, first: int, second: int) -> tuple[int, int]:
-    """Opcode 1C but for the moves of floating registers. AH 4.4, 4.6, 4.13"""
+def multimedia_group(function: int, first: int, second: int) -> tuple[int, int]:
+    """Opcode 1C but for the moves of floating registers, and counts: EV6 has none. AH 4.6, 4.13"""
     if function == a.SEXTB:
         return int64(int8(second)), DONE
     if function == a.SEXTW:
         return int64(int16(second)), DONE
-    if function == a.CTPOP:
-        return population(second), DONE
-    if function == a.CTLZ:
-        return leading_zeros(second), DONE
-    if function == a.CTTZ:
-        return 64 if second == 0 else population(minus(second & minus(0, second), 1)), DONE
     if function == a.PERR:
         return pixel_error(first, second), DONE
     if function == a.UNPKBW:
@@ -145,16 +186,6 @@ def count_group(function: int, first: int, second: int) -> tuple[int, int]:
     if a.MINSB8 <= function <= a.MAXSW4:
         return extremes(function, first, second), DONE
     return 0, NO_SUCH
-
-
-@inlined
-def population(value: int) -> int:
-    """How many ones."""
-    left, count = uint64(value), int64(0)
-    while left != 0:
-        left &= left - uint64(1)
-        count += 1
-    return count
 
 
 @inlined

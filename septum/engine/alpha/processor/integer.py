@@ -1,170 +1,167 @@
-"""What do the integer operations compute? Opcodes 10 to 13, without the bytes.
+"""What do the integer operations compute? Opcodes 10 to 13, by their kinds (see `kinds`).
 
-Each takes the function code and two operands of 64 bits, and returns the result and how it went:
-state.DONE, state.NO_SUCH, or state.INTEGER_OVERFLOW (for the /V forms; the result stands).
+Each takes the kind and two operands of 64 bits, puts the result in a register's place, and returns
+how it went: state.DONE, or state.INTEGER_OVERFLOW (for the /V forms; the result stands).
 """
 
 from __future__ import annotations
 
 from numba import int32, int64, uint32, uint64
 
-from septum.engine.alpha.processor.bytewise import compare_bytes, shift_group
+from septum.engine.alpha.processor import kinds as k
+from septum.engine.alpha.processor.bytewise import (
+    Word,
+    compare_bytes,
+    kept,
+    one,
+    other,
+    put,
+    shift_group,
+)
 from septum.engine.alpha.processor.compiled import inlined
-from septum.engine.alpha.processor.state import DONE, INTEGER_OVERFLOW, NO_SUCH
+from septum.engine.alpha.processor.state import DONE, INTEGER_OVERFLOW
 from septum.engine.alpha.processor.wrapping import minus, plus, times
 from septum.layouts import alpha as a
 
 
 @inlined
-def operate(opcode: int, function: int, first: int, second: int, old: int) -> tuple[int, int]:
-    """One operation; `old` is what the result's register holds (for conditional moves)."""
-    if opcode == a.INTA:
-        return arithmetic_group(function, first, second)
-    if opcode == a.INTL:
-        return logical_group(function, first, second, old)
-    if opcode == a.INTS:
-        return shift_group(function, first, second)
-    return multiply_group(function, first, second)
+def operate(kind: int, word: Word) -> int:
+    """One operation."""
+    if kind == k.ADDQ:
+        return put(word, plus(one(word), other(word)))
+    if kind == k.SUBQ:
+        return put(word, minus(one(word), other(word)))
+    if kind == k.ADDL:
+        return put(word, int64(int32(plus(one(word), other(word)))))
+    if kind == k.SUBL:
+        return put(word, int64(int32(minus(one(word), other(word)))))
+    if kind == k.CMPEQ:
+        return put(word, int64(one(word) == other(word)))
+    if kind == k.CMPLT:
+        return put(word, int64(one(word) < other(word)))
+    if kind == k.CMPLE:
+        return put(word, int64(one(word) <= other(word)))
+    if kind == k.CMPULT:
+        return put(word, int64(uint64(one(word)) < uint64(other(word))))
+    if kind == k.CMPULE:
+        return put(word, int64(uint64(one(word)) <= uint64(other(word))))
+    if kind == k.CMPBGE:
+        return put(word, compare_bytes(one(word), other(word)))
+    return scaled(kind, word)
 
 
 @inlined
-def arithmetic_group(function: int, first: int, second: int) -> tuple[int, int]:
-    """Opcode 10. AH 4.4"""
-    if function == a.ADDQ:
-        return plus(first, second), DONE
-    if function == a.SUBQ:
-        return minus(first, second), DONE
-    if function == a.ADDL:
-        return int64(int32(plus(first, second))), DONE
-    if function == a.SUBL:
-        return int64(int32(minus(first, second))), DONE
-    if function == a.CMPEQ:
-        return int64(first == second), DONE
-    if function == a.CMPLT:
-        return int64(first < second), DONE
-    if function == a.CMPLE:
-        return int64(first <= second), DONE
-    if function == a.CMPULT:
-        return int64(uint64(first) < uint64(second)), DONE
-    if function == a.CMPULE:
-        return int64(uint64(first) <= uint64(second)), DONE
-    if function == a.CMPBGE:
-        return compare_bytes(first, second), DONE
-    if function & a.INTEGER_OVERFLOW_FLAG != 0:
-        return add_checked(function, first, second)
-    return scaled(function, first, second)
-
-
-@inlined
-def scaled(function: int, first: int, second: int) -> tuple[int, int]:
+def scaled(kind: int, word: Word) -> int:
     """Additions and subtractions of four or eight times the first. AH 4.4.2, 4.4.15"""
-    if function == a.S4ADDQ:
-        return plus(first << 2, second), DONE
-    if function == a.S8ADDQ:
-        return plus(first << 3, second), DONE
-    if function == a.S4SUBQ:
-        return minus(first << 2, second), DONE
-    if function == a.S8SUBQ:
-        return minus(first << 3, second), DONE
-    if function == a.S4ADDL:
-        return int64(int32(plus(first << 2, second))), DONE
-    if function == a.S8ADDL:
-        return int64(int32(plus(first << 3, second))), DONE
-    if function == a.S4SUBL:
-        return int64(int32(minus(first << 2, second))), DONE
-    if function == a.S8SUBL:
-        return int64(int32(minus(first << 3, second))), DONE
-    return 0, NO_SUCH
+    if kind == k.S4ADDQ:
+        return put(word, plus(one(word) << 2, other(word)))
+    if kind == k.S8ADDQ:
+        return put(word, plus(one(word) << 3, other(word)))
+    if kind == k.S4SUBQ:
+        return put(word, minus(one(word) << 2, other(word)))
+    if kind == k.S8SUBQ:
+        return put(word, minus(one(word) << 3, other(word)))
+    if kind == k.S4ADDL:
+        return put(word, int64(int32(plus(one(word) << 2, other(word)))))
+    if kind == k.S8ADDL:
+        return put(word, int64(int32(plus(one(word) << 3, other(word)))))
+    if kind == k.S4SUBL:
+        return put(word, int64(int32(minus(one(word) << 2, other(word)))))
+    if kind == k.S8SUBL:
+        return put(word, int64(int32(minus(one(word) << 3, other(word)))))
+    return add_checked(kind, word)
 
 
 @inlined
-def add_checked(function: int, first: int, second: int) -> tuple[int, int]:
+def add_checked(kind: int, word: Word) -> int:
     """The /V forms. AH 4.4.1, 4.4.14"""
-    if function == a.ADDQ_V:
-        result = plus(first, second)
-        return result, overflow((first ^ result) & (second ^ result) < 0)
-    if function == a.SUBQ_V:
-        result = minus(first, second)
-        return result, overflow((first ^ second) & (first ^ result) < 0)
-    if function == a.ADDL_V:
-        return fit_long(int64(int32(first)) + int64(int32(second)))
-    if function == a.SUBL_V:
-        return fit_long(int64(int32(first)) - int64(int32(second)))
-    return 0, NO_SUCH
+    if kind == k.ADDQ_V:
+        result = plus(one(word), other(word))
+        return put_checked(word, result, (one(word) ^ result) & (other(word) ^ result) < 0)
+    if kind == k.SUBQ_V:
+        result = minus(one(word), other(word))
+        return put_checked(word, result, (one(word) ^ other(word)) & (one(word) ^ result) < 0)
+    if kind == k.ADDL_V:
+        return put_long(word, int64(int32(one(word))) + int64(int32(other(word))))
+    if kind == k.SUBL_V:
+        return put_long(word, int64(int32(one(word))) - int64(int32(other(word))))
+    return logical_group(kind, word)
 
 
 @inlined
-def overflow(happened: bool) -> int:
-    """How a checked operation went."""
-    return INTEGER_OVERFLOW if happened else DONE
+def put_checked(word: Word, result: int, is_lost: bool) -> int:
+    """A result of which something may be lost: it stands all the same."""
+    put(word, result)
+    return INTEGER_OVERFLOW if is_lost else DONE
 
 
 @inlined
-def fit_long(exact: int) -> tuple[int, int]:
-    """A longword result and whether it lost anything."""
+def put_long(word: Word, exact: int) -> int:
+    """A longword result, of which something may be lost."""
     result = int64(int32(exact))
-    return result, overflow(result != exact)
+    return put_checked(word, result, result != exact)
 
 
 @inlined
-def logical_group(function: int, first: int, second: int, old: int) -> tuple[int, int]:
+def logical_group(kind: int, word: Word) -> int:
     """Opcode 11. AH 4.5"""
-    if function == a.BIS:
-        return first | second, DONE
-    if function == a.AND:
-        return first & second, DONE
-    if function == a.BIC:
-        return first & ~second, DONE
-    if function == a.XOR:
-        return first ^ second, DONE
-    if function == a.ORNOT:
-        return first | ~second, DONE
-    if function == a.EQV:
-        return first ^ ~second, DONE
-    if function == a.AMASK:
-        return second & ~a.FEATURES, DONE
-    if function == a.IMPLVER:
-        return a.IMPLEMENTATION_EV6, DONE
-    return conditional_move(function, first, second, old)
+    if kind == k.BIS:
+        return put(word, one(word) | other(word))
+    if kind == k.AND:
+        return put(word, one(word) & other(word))
+    if kind == k.BIC:
+        return put(word, one(word) & ~other(word))
+    if kind == k.XOR:
+        return put(word, one(word) ^ other(word))
+    if kind == k.ORNOT:
+        return put(word, one(word) | ~other(word))
+    if kind == k.EQV:
+        return put(word, one(word) ^ ~other(word))
+    if kind == k.AMASK:
+        return put(word, other(word) & ~a.FEATURES)
+    if kind == k.IMPLVER:
+        return put(word, a.IMPLEMENTATION_EV6)
+    return conditional_move(kind, word)
 
 
 @inlined
-def conditional_move(function: int, first: int, second: int, old: int) -> tuple[int, int]:
+def conditional_move(kind: int, word: Word) -> int:
     """The second if the first is so, else what was there. AH 4.5.2"""
-    if function == a.CMOVEQ:
-        return second if first == 0 else old, DONE
-    if function == a.CMOVNE:
-        return second if first != 0 else old, DONE
-    if function == a.CMOVLT:
-        return second if first < 0 else old, DONE
-    if function == a.CMOVGE:
-        return second if first >= 0 else old, DONE
-    if function == a.CMOVLE:
-        return second if first <= 0 else old, DONE
-    if function == a.CMOVGT:
-        return second if first > 0 else old, DONE
-    if function == a.CMOVLBS:
-        return second if first & 1 != 0 else old, DONE
-    if function == a.CMOVLBC:
-        return second if first & 1 == 0 else old, DONE
-    return 0, NO_SUCH
+    if kind == k.CMOVEQ:
+        return put(word, other(word) if one(word) == 0 else kept(word))
+    if kind == k.CMOVNE:
+        return put(word, other(word) if one(word) != 0 else kept(word))
+    if kind == k.CMOVLT:
+        return put(word, other(word) if one(word) < 0 else kept(word))
+    if kind == k.CMOVGE:
+        return put(word, other(word) if one(word) >= 0 else kept(word))
+    if kind == k.CMOVLE:
+        return put(word, other(word) if one(word) <= 0 else kept(word))
+    if kind == k.CMOVGT:
+        return put(word, other(word) if one(word) > 0 else kept(word))
+    if kind == k.CMOVLBS:
+        return put(word, other(word) if one(word) & 1 != 0 else kept(word))
+    if kind == k.CMOVLBC:
+        return put(word, other(word) if one(word) & 1 == 0 else kept(word))
+    return multiply_group(kind, word)
 
 
 @inlined
-def multiply_group(function: int, first: int, second: int) -> tuple[int, int]:
+def multiply_group(kind: int, word: Word) -> int:
     """Opcode 13. AH 4.4.11, 4.4.12, 4.4.17"""
-    if function == a.MULQ:
-        return times(first, second), DONE
-    if function == a.MULL:
-        return int64(int32(times(first, second))), DONE
-    if function == a.UMULH:
-        return upper_half(first, second), DONE
-    if function == a.MULL_V:
-        return fit_long(int64(int32(first)) * int64(int32(second)))
-    if function == a.MULQ_V:
-        result = times(first, second)
-        return result, overflow(signed_upper_half(first, second) != result >> 63)
-    return 0, NO_SUCH
+    if kind == k.MULQ:
+        return put(word, times(one(word), other(word)))
+    if kind == k.MULL:
+        return put(word, int64(int32(times(one(word), other(word)))))
+    if kind == k.UMULH:
+        return put(word, upper_half(one(word), other(word)))
+    if kind == k.MULL_V:
+        return put_long(word, int64(int32(one(word))) * int64(int32(other(word))))
+    if kind == k.MULQ_V:
+        result = times(one(word), other(word))
+        is_lost = signed_upper_half(one(word), other(word)) != result >> 63
+        return put_checked(word, result, is_lost)
+    return shift_group(kind, word)
 
 
 @inlined

@@ -36,7 +36,7 @@ class Exit(enum.IntEnum):
     ILLEGAL_INSTRUCTION = ILLEGAL_INSTRUCTION  # the instruction
     FLOATING_DISABLED = FLOATING_DISABLED  # the instruction
     ARITHMETIC = ARITHMETIC  # the instruction after; `exception_summary`, `register_mask`
-    BUS = BUS  # the instruction; complete_load() or complete_store() goes on
+    BUS = BUS  # the instruction; whoever answers ends it
     FETCH_OUTSIDE = FETCH_OUTSIDE  # the instruction: not in RAM. A machine check on silicon
     INTERRUPT = INTERRUPT  # the instruction after the call that let in what was pending
 

@@ -37,6 +37,7 @@ from septum.layouts import hwrpb, palcode, tsunami
 from septum.machine.model import Function, Machine
 from septum.memory.slices import slices
 from septum.partitions.model import Partition
+from septum.shared.clock import PeriodicClock
 from septum.units import Span
 
 SLICE = 1_000_000  # cycles, 2 ms
@@ -44,7 +45,7 @@ _ROUND = 100_000  # cycles one processor runs before another's turn
 # What an exit costs its instance: about as many cycles as the answer takes here. A guest that only
 # traps would else have far more of the real processor than its share.
 _EXIT = 200
-_RESTART = 5_000_000  # cycles of its own time that a new start takes, as firmware would
+_RESTART = 5_000_000  # cycles that a new start takes, as firmware would; others run meanwhile
 _NEVER = 1 << 62
 _TABLES = 1 << 16  # from here on the VMM's memory is for DMA tables
 
@@ -153,6 +154,7 @@ class Monitor:
             instance.end(why)
         for seat in self.seats:
             seat.queue.remove(name)
+            seat.delayed.pop(name, None)
 
     @property
     def alive(self) -> bool:
@@ -196,6 +198,7 @@ class Monitor:
 
     def _run_seat(self, seat: Seat, until: int) -> None:
         """Let one processor run until a moment, or until none of its instances is left."""
+        seat.processor.unlock()  # another processor may have stored
         while seat.now < until:
             self.settle(seat)
             name = seat.queue.pick()
@@ -215,9 +218,10 @@ class Monitor:
         seat.idle += jump
 
     def _due(self, seat: Seat) -> list[int]:
-        """When something happens by itself: clocks of its instances, devices."""
+        """When something happens by itself: clocks of its instances, devices, new starts."""
         ticks = [one.isa.clock.next_tick for one in seat.running]
-        return [tick for tick in (*ticks, self.computer.next_event()) if tick is not None]
+        due = [tick for tick in (*ticks, self.computer.next_event()) if tick is not None]
+        return [*due, *seat.delayed.values()]
 
     def _turn(self, seat: Seat, instance: Instance, until: int) -> None:
         """Run an instance until its slice ends, it waits, or another is to run at once."""
@@ -242,37 +246,41 @@ class Monitor:
 
     def _go_on(self, seat: Seat, instance: Instance, pal: Palcode, end: int) -> None:
         """The inner loop: run the processor, answer why it stopped, deliver what waits."""
-        counters, handlers = seat.counters, self._handlers
-        clock, computer = instance.isa.clock, self.computer
+        counters, handlers, clock = seat.counters, self._handlers, instance.isa.clock
         interrupts = instance.interrupts
         run = self._timed_run if self.measured is not None else core.run
-        context, memory, st = pal.context, computer.memory, pal.st
+        context, st = pal.context, pal.st
         arguments = (
             context.registers,
             context.floating,
             context.state,
             seat.processor.counters,
             context.buffer.entries,
-            memory,
+            self.computer.memory,
         )
+        due = self._next(clock, end)
         while True:
             now = counters[0] + counters[1]
-            due = computer.next_event() or end
-            tick = clock.next_tick
-            if tick is not None and tick < due:
-                due = tick
             if now >= due:
                 self.settle(seat)
-                due = end
+                due = self._next(clock, end)
             if st[s.PENDING_LEVEL] > st[s.INTERRUPT_LEVEL]:
                 interrupts.deliver(now)
             if now >= end or pal.waiting or seat.preempt:
                 return
-            budget = (due if due < end else end) - now
-            stop = run(*arguments, budget)
+            stop = run(*arguments, max(due - now, 1))
             if stop:
                 handlers[stop](pal)
                 counters[s.SKIPPED] += _EXIT
+                if pal.touched:
+                    pal.touched = False
+                    due = self._next(clock, end)
+
+    def _next(self, clock: PeriodicClock, end: int) -> int:
+        """When to look up next. Only a device that is touched, or has its moment, changes it."""
+        due = self.computer.next_event()
+        tick = clock.next_tick
+        return min(end, end if due is None else due, end if tick is None else tick)
 
     def _timed_run(self, *arguments: object) -> int:
         begun = time.perf_counter()
@@ -286,6 +294,7 @@ class Monitor:
     def settle(self, seat: Seat) -> None:
         """Let time's events happen: devices finish, clocks tick, who waited for it wakes."""
         now = seat.now
+        seat.processor.unlock()  # a device may have stored
         self.computer.advance(now)
         self.fielding.look(now)
         self.fielding.look_at_pins(seat)
@@ -293,6 +302,9 @@ class Monitor:
             ticks = instance.isa.clock.take_ticks()
             if ticks:
                 instance.interrupts.owe_ticks(ticks, now)
+            if seat.delayed.get(instance.name, now) > now:
+                continue
+            seat.delayed.pop(instance.name, None)
             if not instance.pal.waiting:
                 seat.queue.wake(instance.name)
 
@@ -320,6 +332,8 @@ class Monitor:
         word, physical = st[s.INSTRUCTION], st[s.FAULT_PHYSICAL]
         opcode = word >> a.OPCODE_SHIFT
         pal.counters["bus"] += 1
+        pal.touched = True
+        st[s.LOCK_FLAG] = 0
         if opcode in bus.FLOATING:
             bus.absent(pal, physical, bus.NO_FLOATING)
             return
@@ -343,10 +357,11 @@ class Monitor:
         if wants in (palcode.HALT_COLD_BOOT, palcode.HALT_WARM_BOOT):
             if instance.partition.on_reboot == "restart":
                 instance.end("restarting")
-                seat.processor.skip(_RESTART)
                 self._start(instance)
                 seat.queue.remove(instance.name)
                 seat.queue.add(instance.name, instance.partition.processors.weight)
+                seat.queue.wait(instance.name)
+                seat.delayed[instance.name] = seat.now + _RESTART
                 return
             self.stop(instance.name, "asked to be restarted")
             return

@@ -17,6 +17,7 @@ class Seat:
         self.queue = RunQueue(slice_cycles)
         self.instances: list[Instance] = []
         self.counters = processor.counters.data
+        self.delayed: dict[str, int] = {}  # who starts anew, and the cycle it begins at
         self.preempt = False  # another is to run at once
         self.switches = 0
         self.idle = 0  # cycles

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
-from septum.engine.alpha.processor.processor import Processor, signed
+import numpy as np
+from numpy.typing import NDArray
+
+from septum.engine.alpha.processor import state as s
+from septum.engine.alpha.processor.buffer import TranslationBuffer
+from septum.engine.alpha.processor.processor import Processor
 from septum.engine.alpha.processor.state import EXECUTE, KERNEL, READ, WRITE, Exit
+from septum.engine.alpha.processor.wrapping import signed
 from septum.layouts import alpha as a
 
 CODE, DATA = 0x10000, 0x20000  # virtual
@@ -14,12 +20,95 @@ RAM = 8 * a.PAGE_SIZE
 ONES = (1 << 64) - 1
 
 
+class _State:
+    """A property of the processor that is one number of its context's state."""
+
+    def __init__(self, place: int) -> None:
+        self.place = place
+
+    def __get__(self, processor: BenchProcessor, owner: type | None = None) -> int:
+        return int(processor.state[self.place])
+
+    def __set__(self, processor: BenchProcessor, value: int) -> None:
+        processor.state[self.place] = signed(value)
+
+
+class BenchProcessor(Processor):
+    """A processor whose context is read and written by names."""
+
+    user_mode = _State(s.MODE)
+    floating_enabled = _State(s.FLOATING_ENABLED)
+    lock_flag = _State(s.LOCK_FLAG)
+    fpcr = _State(s.FPCR)
+    cycle_offset = _State(s.CYCLE_OFFSET)
+    interrupt_flag = _State(s.INTERRUPT_FLAG)
+    data_super_page = _State(s.DATA_SUPER_PAGE)
+    instruction_super_page = _State(s.INSTRUCTION_SUPER_PAGE)
+    fault_address = _State(s.FAULT_ADDRESS)
+    fault_address_physical = _State(s.FAULT_PHYSICAL)
+    fault_is_store = _State(s.FAULT_IS_STORE)
+    instruction = _State(s.INSTRUCTION)
+    pal_function = _State(s.PAL_FUNCTION)
+    exception_summary = _State(s.EXCEPTION_SUMMARY)
+    register_mask = _State(s.REGISTER_MASK)
+
+    @property
+    def registers(self) -> NDArray[np.int64]:
+        return self.context.registers
+
+    @property
+    def floating(self) -> NDArray[np.int64]:
+        return self.context.floating
+
+    @property
+    def state(self) -> NDArray[np.int64]:
+        return self.context.state
+
+    @property
+    def buffer(self) -> TranslationBuffer:
+        return self.context.buffer
+
+    def fill(self, **entry: Any) -> None:
+        self.buffer.fill(**entry)
+
+    def flush_all(self) -> None:
+        self.buffer.flush_all()
+
+    def flush_process(self) -> None:
+        self.buffer.flush_process()
+
+    def flush_address(self, virtual: int, instruction: bool = True, data: bool = True) -> None:
+        self.buffer.flush_address(virtual, instruction=instruction, data=data)
+
+    def flush_physical(self, first_page: int, count: int) -> int:
+        return self.buffer.flush_physical(first_page, count)
+
+    @property
+    def pc(self) -> int:
+        return int(self.state[s.PC])
+
+    @pc.setter
+    def pc(self, address: int) -> None:
+        self.state[s.PC] = signed(address) & ~3
+
+    @property
+    def asn(self) -> int:
+        return int(self.state[s.ASN])
+
+    @asn.setter
+    def asn(self, number: int) -> None:
+        """As the VMM does it: the buffer is told only of a change."""
+        if number != self.state[s.ASN]:
+            self.state[s.ASN] = number & a.ASN_HIGHEST
+            self.buffer.set_asn(number)
+
+
 class Bench:
     """`processor` in kernel mode with floating point on, one page of code, one of data."""
 
     def __init__(self) -> None:
         self.ram = np.zeros(RAM, np.uint8)
-        self.processor = Processor(self.ram)
+        self.processor = BenchProcessor(self.ram)
         self.processor.floating_enabled = True
         self.map(CODE, CODE_AT, EXECUTE)
         self.map(DATA, DATA_AT, READ, WRITE)

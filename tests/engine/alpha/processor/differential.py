@@ -23,10 +23,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from septum.engine.alpha.processor.processor import Processor
 from septum.engine.alpha.processor.state import EXECUTE, READ, USER, WRITE, Exit
 from septum.layouts import alpha as a
 from tests.engine.alpha.processor import assembler
+from tests.engine.alpha.processor.bench import BenchProcessor
 from tests.engine.alpha.processor.generator import AREA, BASE, Sequence
 
 QEMU = "qemu-alpha"
@@ -189,7 +189,7 @@ def run_by_us(made: Program) -> bytes:
     data_at = code_pages * a.PAGE_SIZE
     ram[: len(made.code)] = np.frombuffer(made.code, np.uint8)
     ram[data_at : data_at + len(made.data)] = np.frombuffer(made.data, np.uint8)
-    processor = Processor(ram)
+    processor = BenchProcessor(ram)
     processor.user_mode, processor.floating_enabled = True, True
     processor.pc = CODE + HEADERS
     while (stop := processor.run(100_000_000)) != Exit.CALL_PAL:

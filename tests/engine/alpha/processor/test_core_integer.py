@@ -111,9 +111,6 @@ LOGICAL: dict[tuple[int, int], Operation] = {
     (a.INTS, a.ZAPNOT): lambda one, other: one & byte_mask(other),
     (a.FPTI, a.SEXTB): lambda one, other: signed(other, 8),
     (a.FPTI, a.SEXTW): lambda one, other: signed(other, 16),
-    (a.FPTI, a.CTPOP): lambda one, other: other.bit_count(),
-    (a.FPTI, a.CTLZ): lambda one, other: 64 - other.bit_length(),
-    (a.FPTI, a.CTTZ): lambda one, other: (other & -other).bit_length() - 1 if other else 64,
 }
 MULTIMEDIA: dict[tuple[int, int], Operation] = {
     (a.FPTI, a.MINUB8): extreme(min, 8, False),

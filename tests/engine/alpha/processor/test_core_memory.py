@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from septum.engine.alpha.processor.buffer import TranslationBuffer
-from septum.engine.alpha.processor.processor import Processor, signed, store_value
+from septum.engine.alpha.processor.buffer import RUN, TranslationBuffer
 from septum.engine.alpha.processor.state import (
     ASN,
     EXECUTE,
@@ -22,9 +21,10 @@ from septum.engine.alpha.processor.state import (
     WRITE,
     Exit,
 )
+from septum.engine.alpha.processor.wrapping import signed
 from septum.layouts import alpha as a
 from tests.engine.alpha.processor.assembler import memory
-from tests.engine.alpha.processor.bench import CODE, DATA, DATA_AT, ONES, RAM, Bench
+from tests.engine.alpha.processor.bench import CODE, DATA, DATA_AT, ONES, RAM, Bench, BenchProcessor
 
 PAGE = a.PAGE_SIZE
 AWAY = 0x50000
@@ -173,46 +173,9 @@ def test_outside_ram_is_the_bus(bench: Bench, physical: int) -> None:
     assert reaches(bench, AWAY + 8, memory(a.LDL, 1, 2)) == Exit.BUS
     assert bench.processor.fault_address_physical == physical + 8
     assert not bench.processor.fault_is_store
-    bench.processor.complete_load(0x8000_0001)
-    assert (bench[1], bench.processor.pc) == (0xFFFF_FFFF_8000_0001, CODE + 4)
     assert reaches(bench, AWAY + 3, memory(a.STB, 1, 2)) == Exit.BUS
-    assert bench.processor.fault_is_store and store_value(bench.processor) == 1
-    bench.processor.complete_store()
-    assert bench.processor.pc == CODE + 4
+    assert bench.processor.fault_is_store and bench.processor.pc == CODE
     assert reaches(bench, AWAY + 2, memory(a.LDQ, 1, 2)) == Exit.UNALIGNED
-
-
-def test_a_load_from_the_bus_is_as_wide_as_it_says(bench: Bench) -> None:
-    bench.map(AWAY, a.PHYSICAL_IO, READ, WRITE)
-    for opcode, value, result in (
-        (a.LDBU, 0xFF, 0xFF),
-        (a.LDWU, 0xFFFF, 0xFFFF),
-        (a.LDL, 0xFFFFFFFF, ONES),
-        (a.LDQ, ONES, ONES),
-    ):
-        assert reaches(bench, AWAY, memory(opcode, 1, 2)) == Exit.BUS
-        bench.processor.complete_load(value)
-        assert bench[1] == result
-
-
-def test_a_conditional_store_to_the_bus_succeeds(bench: Bench) -> None:
-    bench.map(AWAY, a.PHYSICAL_IO, READ, WRITE)
-    assert reaches(bench, AWAY, memory(a.STL_C, 1, 2)) == Exit.BUS
-    bench.processor.complete_store()
-    assert bench[1] == 1
-
-
-def test_a_floating_load_from_the_bus_goes_to_a_floating_register(bench: Bench) -> None:
-    bench.map(AWAY, a.PHYSICAL_IO, READ, WRITE)
-    bench[1] = 5
-    assert reaches(bench, AWAY, memory(a.LDS, 1, 2)) == Exit.BUS
-    bench.processor.complete_load(0xC0200000)
-    assert (bench.real(1), bench[1]) == (0xC004000000000000, 5)  # -2.5
-    assert reaches(bench, AWAY, memory(a.STS, 1, 2)) == Exit.BUS
-    assert store_value(bench.processor) == 0xC0200000
-    assert reaches(bench, AWAY, memory(a.LDT, 1, 2)) == Exit.BUS
-    bench.processor.complete_load(0xC0200000)
-    assert bench.real(1) == 0xC0200000
 
 
 def kseg(physical: int) -> int:
@@ -277,7 +240,7 @@ def test_kseg_is_the_kernel_s(bench: Bench) -> None:
 def test_no_address_leads_outside_ram(opcode: int, base: int, displacement: int) -> None:
     """RAM stands between two walls, KSEG is open: nothing is written to either."""
     walled = np.full(RAM + 2 * PAGE, 0xEE, np.uint8)
-    processor = Processor(walled[PAGE:-PAGE])
+    processor = BenchProcessor(walled[PAGE:-PAGE])
     processor.floating_enabled = True
     processor.instruction_super_page = processor.data_super_page = a.SPE_KSEG
     walled[PAGE : PAGE + 4] = list(memory(opcode, 1, 2, displacement).to_bytes(4, "little"))
@@ -329,7 +292,7 @@ def test_a_context_s_pages_are_taken_back_while_it_waits(bench: Bench) -> None:
 
 
 def test_two_processors_share_memory(bench: Bench) -> None:
-    other = Processor(bench.ram)
+    other = BenchProcessor(bench.ram)
     other.fill(mode=KERNEL, kind=READ, virtual=DATA, physical=DATA_AT)
     other.fill(mode=KERNEL, kind=EXECUTE, virtual=CODE, physical=0)
     bench[1] = 99
@@ -374,3 +337,22 @@ def test_held_is_what_was_filled(entries: list[tuple[int, int, int, bool, int]],
         )
     buffer.set_asn(asn)
     assert sorted(buffer.held(), key=str) == sorted(expected.values(), key=str)
+
+
+def test_a_run_is_entered_at_once(bench: Bench) -> None:
+    """As page by page, in the current address space and after a change of it."""
+    buffer = bench.processor.buffer
+    bench.processor.flush_all()
+    bench.processor.asn = 7
+    start = a.KSEG_BASE + 5 * RUN * PAGE
+    buffer.fill_run(kind=READ, virtual=start, physical=2 * PAGE)
+    expected = [
+        (KERNEL, READ, start + at * PAGE, (2 + at) * PAGE, None) for at in range(RUN)
+    ]
+    assert sorted(buffer.held()) == sorted(expected)
+    bench.processor.asn = 9
+    bench.processor.fill(mode=KERNEL, kind=EXECUTE, virtual=CODE, physical=0, every_asn=True)
+    assert reaches(bench, start) == Exit.BUDGET
+    buffer.forget(KERNEL, READ, start)
+    assert reaches(bench, start) == Exit.DTB_MISS
+    assert len(buffer.held()) == RUN

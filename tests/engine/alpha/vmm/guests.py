@@ -249,6 +249,24 @@ def counting(times: int) -> Guest:
     return guest
 
 
+def locked_store(opcode: int, between: int, address: int = 0x600000) -> Guest:
+    """Locks a quad, lets so many rounds of a loop pass, stores conditionally; result 2 says how."""
+    guest = Guest()
+    guest.prepared()
+    guest.load(9, KSEG + address)
+    guest.load(11, between)
+    guest.put(memory(a.LDQ_L, 2, 9))
+    guest.label("pass")
+    guest.put(literal(a.INTA, a.SUBQ, 11, 1, 11))
+    guest.branch(a.BGT, 11, "pass")
+    guest.put(memory(a.LDA, 3, ZERO, 77), memory(opcode, 3, 9))
+    guest.keep(3, 2)
+    guest.put(memory(a.LDQ, 4, 9))
+    guest.keep(4, 3)
+    guest.halt()
+    return guest
+
+
 def to_user(guest: Guest, name: str, stack: int = 0x2000) -> None:
     """Leave kernel mode for a label, whose page is mapped (see mapped)."""
     guest.put(memory(a.LDA, SP, SP, -palcode.Frame.SIZE))

@@ -27,6 +27,7 @@ from tests.engine.alpha.vmm.guests import (
     Bench,
     Guest,
     counting,
+    locked_store,
     mapped,
 )
 
@@ -535,3 +536,46 @@ def test_a_floating_point_access_to_a_register_is_refused() -> None:
     bench = Bench(guest).run()
     assert bench.result(2) == 77
     assert bench.bad.rejections["I/O space", "a floating-point access to a register"] == 4
+
+
+def test_what_falls_due_while_a_guest_spins_is_not_late() -> None:
+    """The second event too, after the first was seen: with no exit between them."""
+    bench = Bench(spinning(), slice_cycles=1_000_000).start()
+    bench.monitor.stop("good")
+    seat = bench.monitor.seats[0]
+    seen: list[int] = []
+    for moment in (20_000, 40_000, 60_000):
+        bench.computer.timeline.after(moment, lambda: seen.append(seat.now))
+    bench.monitor.run(500_000)
+    late = [now - moment for now, moment in zip(seen, (20_000, 40_000, 60_000), strict=True)]
+    assert all(0 <= one < 5_000 for one in late), late
+
+
+def test_others_run_while_one_starts_anew() -> None:
+    """Firmware's time is the restarting instance's own, of a shared processor too."""
+    guest = Guest()
+    guest.prepared()
+    head = hwrpb.Hwrpb.offset_of("processor_offset")
+    guest.load(9, KSEG + palcode.HWRPB)
+    guest.put(memory(a.LDQ, 10, 9, head), operate(a.INTA, a.ADDQ, 9, 10, 9))
+    guest.load(1, palcode.HALT_COLD_BOOT)
+    guest.put(memory(a.STQ, 1, 9, hwrpb.SLOT_FLAGS))
+    guest.halt()
+    bench = Bench(guest, spinning(), changes={"bad": {"on_reboot": "restart"}}).start()
+    bench.monitor.run(20_000_000)
+    assert 2 < bench.bad.starts < 6 and bench.bad.ended is None
+    assert bench.monitor.seats[0].processor.instructions > 19_000_000
+
+
+@pytest.mark.parametrize(("between", "stored"), [(10, 1), (300_000, 0)])
+def test_a_lock_does_not_outlast_another_processor_s_turn(between: int, stored: int) -> None:
+    """Values are not enough: what was written and written back would not be seen."""
+    bench = Bench(
+        locked_store(a.STQ_C, between),
+        spinning(),
+        described=load("two-processors"),
+        changes={"good": {"processors": Processors((1,), own=False, weight=100)}},
+    ).start()
+    bench.monitor.run(2_000_000)
+    assert bench.bad.ended == "powered off"
+    assert bench.result(2) == stored

@@ -31,6 +31,8 @@ def access(pal: Palcode, physical: int, player: Access) -> None:
     opcode = word >> a.OPCODE_SHIFT
     size = SIZES[opcode]
     pal.counters["verdict emulate"] += 1
+    pal.touched = True
+    st[s.LOCK_FLAG] = 0
     if opcode in FLOATING:
         absent(pal, physical, NO_FLOATING)
         return

@@ -98,6 +98,8 @@ def _swpctx(pal: Palcode) -> None:
     q[place] = r[_SP]
     q[place + 1] = st[s.USER_STACK]
     q[place + palcode.PCB_UNIQUE // palcode.QUAD] = st[s.UNIQUE]
+    if pal.watched:
+        pal.tell(old, palcode.PCB_SIZE)
     load_process(pal, r[_A0])
     r[_V0] = old
     st[s.LOCK_FLAG] = 0

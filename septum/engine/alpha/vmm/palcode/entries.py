@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from septum.engine.alpha.processor import state as s
 from septum.engine.alpha.vmm.palcode.registers import WORD, OutsideMemory, Palcode, signed
-from septum.engine.alpha.vmm.palcode.walk import Fault, kernel_quad
+from septum.engine.alpha.vmm.palcode.walk import Fault, kernel_page, kernel_quad
 from septum.layouts import alpha as a
 from septum.layouts import palcode
 from septum.layouts.palcode import Entry, Frame, InstructionFault
@@ -45,10 +45,21 @@ def enter(pal: Palcode, entry: int, pc: int, a0: int, a1: int, a2: int) -> None:
     frame = (status, pc, r[_GP], r[_A0], r[_A1], r[_A2])
     for place, value in zip(frame_at(pal, stack, s.WRITE), frame, strict=True):
         q[place] = value
+    if pal.watched:
+        _tell(pal, stack)
     r[_SP], r[_GP] = stack, pal.global_pointer
     r[_A0], r[_A1], r[_A2] = a0, a1, a2
     st[s.LOCK_FLAG] = 0
     st[s.PC] = handler
+
+
+def _tell(pal: Palcode, stack: int) -> None:
+    """Who watches a page that the stack is on sees the frame."""
+    for address in range(stack, stack + Frame.SIZE, palcode.QUAD):
+        address = signed(address)
+        page = kernel_page(pal, address, s.WRITE)
+        if page in pal.watched:
+            pal.tell(page << a.PAGE_SHIFT | address & a.PAGE_OFFSET, palcode.QUAD)
 
 
 def told(entry: int, pc: int, *arguments: int) -> str:

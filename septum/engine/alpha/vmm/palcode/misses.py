@@ -8,6 +8,7 @@ physical map's. A page that the VMM plays is never filled: each access to it com
 from __future__ import annotations
 
 from septum.engine.alpha.processor import state as s
+from septum.engine.alpha.processor.buffer import RUN
 from septum.engine.alpha.vmm.palcode import bus, walk
 from septum.engine.alpha.vmm.palcode.entries import memory_fault
 from septum.engine.alpha.vmm.palcode.machine_check import nonexistent
@@ -37,16 +38,34 @@ def data_miss(pal: Palcode) -> None:
             machine = propose(pal, page, address)
             if machine is None:
                 return
-        physical = machine << a.PAGE_SHIFT
         if page in pal.watched:
             _watched_access(pal, page, address, st[s.FAULT_IS_STORE], 0, True)
             return
-        fill = pal.fill
-        fill(mode=0, kind=s.READ, virtual=address, physical=physical, every_asn=True)
-        fill(mode=0, kind=s.WRITE, virtual=address, physical=physical, every_asn=True)
+        _fill_kseg(pal, page, machine, address, (s.READ, s.WRITE))
         pal.counters["fill KSEG"] += 1
         return
     _mapped_miss(pal, address, st[s.FAULT_IS_STORE], st[s.MODE])
+
+
+def _fill_kseg(
+    pal: Palcode, page: int, machine: int, address: int, kinds: tuple[int, ...]
+) -> None:
+    """Enter a page of KSEG, and those around it that are leased alike: they are as sure."""
+    around = range(page & -RUN, (page | RUN - 1) + 1)
+    leased, distance = pal.pages.get, machine - page
+    if (
+        around[-1] < pal.ram_pages
+        and pal.watched.keys().isdisjoint(around)
+        and all(leased(one) == one + distance for one in around)
+    ):
+        back = (page - around[0]) << a.PAGE_SHIFT
+        virtual, physical = (address & a.PAGE_BASE) - back, (machine << a.PAGE_SHIFT) - back
+        for kind in kinds:
+            pal.context.buffer.fill_run(kind=kind, virtual=virtual, physical=physical)
+        return
+    physical = machine << a.PAGE_SHIFT
+    for kind in kinds:
+        pal.fill(mode=0, kind=kind, virtual=address, physical=physical, every_asn=True)
 
 
 def _mapped_miss(pal: Palcode, address: int, kind: int, user: int) -> None:
@@ -81,13 +100,18 @@ def _mapped_miss(pal: Palcode, address: int, kind: int, user: int) -> None:
 def _watched_access(
     pal: Palcode, page: int, address: int, kind: int, user: int, every: bool
 ) -> None:
-    """Loads get an entry; a store is done here, by who watches the page."""
+    """Loads get an entry. A store gets one for itself alone, and who watches the page is told.
+
+    So the processor does it, whatever store it is; a store-conditional has its lock looked at.
+    """
+    physical = pal.pages[page] << a.PAGE_SHIFT
+    pal.fill(mode=user, kind=kind, virtual=address, physical=physical, every_asn=every)
     if kind == s.WRITE:
         pal.counters["store watched"] += 1
-        bus.access(pal, page << a.PAGE_SHIFT | address & a.PAGE_OFFSET, pal.watched[page])
-        return
-    physical = pal.pages[page] << a.PAGE_SHIFT
-    pal.fill(mode=user, kind=s.READ, virtual=address, physical=physical, every_asn=every)
+        size = bus.SIZES[pal.st[s.INSTRUCTION] >> a.OPCODE_SHIFT]
+        pal.processor.run(1)
+        pal.context.buffer.forget(user, s.WRITE, address)
+        pal.tell(page << a.PAGE_SHIFT | address & a.PAGE_OFFSET & -size, size)
 
 
 def instruction_miss(pal: Palcode) -> None:
@@ -122,8 +146,11 @@ def instruction_miss(pal: Palcode) -> None:
         except OutsideMemory as outside:
             nonexistent(pal, outside.physical, "instruction fetch", outside.why, is_fetch=True)
             return
-    physical = machine << a.PAGE_SHIFT
-    pal.fill(mode=user, kind=s.EXECUTE, virtual=address, physical=physical, every_asn=every)
+    if address >> a.KSEG_SHIFT == a.KSEG_SELECT:
+        _fill_kseg(pal, page, machine, address, (s.EXECUTE,))
+    else:
+        physical = machine << a.PAGE_SHIFT
+        pal.fill(mode=user, kind=s.EXECUTE, virtual=address, physical=physical, every_asn=every)
     pal.counters["fill instruction"] += 1
 
 

@@ -20,6 +20,8 @@ from septum.translation.physical import Access, PhysicalMap
 from septum.translation.verdict import Accept, Verdict
 from septum.units import Span
 
+Watcher = Callable[[int, int], None]  # told the physical address and the size of a store
+
 SIGN = 1 << 63
 WORD = (1 << 64) - 1
 _QUAD_SHIFT = 3
@@ -66,7 +68,8 @@ class Palcode:
         self.pages = self.leases.pages
         self.ram_pages = memory_size >> a.PAGE_SHIFT
         self.played: dict[int, Access] = {}  # page number to who answers
-        self.watched: dict[int, Access] = {}  # memory whose stores are looked at
+        self.watched: dict[int, list[Watcher]] = {}  # memory whose stores are looked at
+        self.touched = False  # a device was, since the monitor looked
         self.counters: Counter[str] = Counter()
         self.rejections: Counter[tuple[str, str]] = Counter()  # (what, why)
         self.last_trap = ""
@@ -111,13 +114,33 @@ class Palcode:
         self.counters["verdict " + type(verdict).__name__.lower()] += 1
         return verdict, self.pages[page]
 
-    def watch(self, pages: Iterable[int], store: Access) -> None:
-        """Look at every store to these pages of memory; loads go on as before."""
+    def watch(self, pages: Iterable[int], watcher: Watcher) -> None:
+        """Tell of every store to these pages of memory from now on; loads go on as before."""
+        fresh = []
         for page in pages:
-            self.watched[page] = store
+            watchers = self.watched.setdefault(page, [])
             machine = self.pages.get(page)
-            if machine is not None:
-                self.context.buffer.flush_physical(machine, 1)
+            if not watchers and machine is not None:
+                fresh.append(machine)
+            watchers.append(watcher)
+        for first, count in _runs(fresh):
+            self.context.buffer.flush_physical(first, count)
+
+    def unwatch(self, pages: Iterable[int], watcher: Watcher) -> None:
+        """As many times as watch(), and others that look at a page go on doing so."""
+        for page in pages:
+            watchers = self.watched.get(page, [])
+            if watcher in watchers:
+                watchers.remove(watcher)
+            if not watchers:
+                self.watched.pop(page, None)
+
+    def tell(self, physical: int, size: int) -> None:
+        """A run within one page was stored: whoever watches it looks at it, once."""
+        watchers = self.watched.get(physical >> a.PAGE_SHIFT)
+        if watchers:
+            for watcher in dict.fromkeys(watchers):
+                watcher(physical, size)
 
     def take_back(self, span: Span) -> list[Cut]:
         """Revoke what is held of a run of its addresses, and the processor's entries of it.
@@ -165,6 +188,8 @@ class Palcode:
 
     def write_quad(self, physical: int, value: int) -> None:
         self.q[self.quad_at(physical)] = signed(value)
+        self.st[s.LOCK_FLAG] = 0
+        self.tell(physical, palcode.QUAD)
 
     def read_bytes(self, physical: int, size: int) -> bytes:
         """A run within one page."""
@@ -174,15 +199,28 @@ class Palcode:
 
     def write_bytes(self, physical: int, data: bytes) -> None:
         """Any run of its memory; the loader and the console use it."""
-        at = 0
+        at, view = 0, memoryview(data)
         memory = self.processor.memory.data
         while at < len(data):
             place = physical + at
+            start = self.memory_page(place >> a.PAGE_SHIFT) << a.PAGE_SHIFT | place & a.PAGE_OFFSET
             part = min(len(data) - at, a.PAGE_SIZE - (place & a.PAGE_OFFSET))
-            start = self.memory_page(place >> a.PAGE_SHIFT) << a.PAGE_SHIFT
-            start |= place & a.PAGE_OFFSET
-            memory[start : start + part] = data[at : at + part]
+            while at + part < len(data) and (
+                self.memory_page(place + part >> a.PAGE_SHIFT) << a.PAGE_SHIFT == start + part
+            ):
+                part = min(len(data) - at, part + a.PAGE_SIZE)
+            memory[start : start + part] = view[at : at + part]
+            if self.watched:
+                self._tell_pages(place, part)
             at += part
+        self.st[s.LOCK_FLAG] = 0
+
+    def _tell_pages(self, physical: int, size: int) -> None:
+        end = physical + size
+        while physical < end:
+            part = min(end - physical, a.PAGE_SIZE - (physical & a.PAGE_OFFSET))
+            self.tell(physical, part)
+            physical += part
 
     # ---- its end
 
@@ -203,6 +241,17 @@ class Palcode:
     def status(self) -> int:
         """PS."""
         return self.st[s.INTERRUPT_LEVEL] | (palcode.PS_USER if self.st[s.MODE] else 0)
+
+
+def _runs(pages: Iterable[int]) -> list[tuple[int, int]]:
+    """Neighbouring numbers joined: the first of each run and how many."""
+    found: list[tuple[int, int]] = []
+    for page in sorted(pages):
+        if found and page == sum(found[-1]):
+            found[-1] = found[-1][0], found[-1][1] + 1
+        else:
+            found.append((page, 1))
+    return found
 
 
 def _drop(data: bytes) -> None:

@@ -86,13 +86,10 @@ class DmaMemory:
         """Look at stores to a table of its own, or no longer."""
         pages = range(physical >> a.PAGE_SHIFT, (physical + size - 1 >> a.PAGE_SHIFT) + 1)
         if is_on:
-            self._pal.watch(pages, self._store)
+            self._pal.watch(pages, self._told)
         else:
-            for page in pages:
-                self._pal.watched.pop(page, None)
+            self._pal.unwatch(pages, self._told)
 
-    def _store(self, physical: int, size: int, value: int | None) -> int:
-        self._pal.write_bytes(physical, (value or 0).to_bytes(size, "little"))
-        quad = physical & -palcode.QUAD
-        self._stored(quad, self._pal.read_quad(quad) & WORD)
-        return 0
+    def _told(self, physical: int, size: int) -> None:
+        for quad in range(physical & -palcode.QUAD, physical + size, palcode.QUAD):
+            self._stored(quad, self._pal.read_quad(quad) & WORD)

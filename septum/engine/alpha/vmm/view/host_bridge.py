@@ -113,6 +113,7 @@ class HostBridge:
         self._tables[number] = place, len(table)
         self.opened[number] = asked
         self._dma.opened()
+        self._watch(asked, True)
         self._install(number, windows.registers(asked.base, place, len(table)))
 
     def _table(self, asked: Wanted) -> bytes | None:
@@ -125,7 +126,6 @@ class HostBridge:
         if own is None:
             self._refuse("DMA window", "its table is not in the instance's memory")
             return None
-        self._dma.watch(table_start(asked), pages * tsunami.ENTRY_SIZE, True)
         return windows.translated(own, self._dma.runs())
 
     def stored(self, physical: int, entry: int) -> None:
@@ -147,11 +147,15 @@ class HostBridge:
         window = self.opened.pop(number, None)
         if window is not None:
             self._dma.closed()
-        if window is not None and window.scatter_gather:
-            pages = window.size >> tsunami.PAGE_SHIFT
-            self._dma.watch(table_start(window), pages * tsunami.ENTRY_SIZE, False)
+            self._watch(window, False)
         if number in self._tables:
             self._places.give_back(*self._tables.pop(number))
+
+    def _watch(self, window: Wanted, is_on: bool) -> None:
+        """A table of the instance's own is followed while a window goes by it."""
+        if window.scatter_gather:
+            size = (window.size >> tsunami.PAGE_SHIFT) * tsunami.ENTRY_SIZE
+            self._dma.watch(table_start(window), size, is_on)
 
     def make_anew(self) -> None:
         """What its devices may reach has changed: every table is written again."""
