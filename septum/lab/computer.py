@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from septum.errors import Problem
 from septum.units import MiB, parse_size
@@ -19,16 +19,34 @@ USUAL = "two-of-each"
 DEVICES = ("e1000e", "e1000", "ich9-ahci", "igb", "lsi53c895a", "nvme")
 ACCELERATORS = ("tcg", "kvm")
 
-_PLACE = re.compile(r"00:([01][0-9a-f])\.([0-7])")
+FIRST_ROOT = "00"
+
+_PLACE = re.compile(r"([0-9a-f]{2}):([01][0-9a-f])\.([0-7])")
+
+
+class Root(NamedTuple):
+    """One more root bus, and where on bus 0 QEMU has the function that stands for it."""
+
+    bus: str
+    at: str
+
+
+class Switch(NamedTuple):
+    """A PCIe switch behind a root port of its own at `port`; what names it stands below it."""
+
+    name: str
+    port: str
 
 
 class Function(NamedTuple):
-    """A PCI function: on bus 0 `at` its place, or behind a root port at `port`."""
+    """A PCI function: `at` its place on a root bus, or behind a root port of its own at `port`,
+    or on a port of its own below a `switch`."""
 
     name: str
     device: str
     at: str = ""
     port: str = ""
+    switch: str = ""
     network: str = ""
     disks: tuple[str, ...] = ()
     ssh: bool = False
@@ -44,6 +62,8 @@ class Computer(NamedTuple):
     initrd: str
     command_line: str
     functions: tuple[Function, ...]
+    roots: tuple[Root, ...] = ()
+    switches: tuple[Switch, ...] = ()
 
 
 class Way(NamedTuple):
@@ -86,25 +106,54 @@ def read_computer(name_or_path: str = USUAL) -> Computer:
 def computer_of(content: dict[str, object]) -> Computer:
     """Check the content of a computer file. Raises ValueError, KeyError or TypeError."""
     content = dict(content)
-    listed = content.pop("functions")
-    if not isinstance(listed, list):
-        raise ValueError("functions must be an array of tables")
-    functions = []
-    for item in listed:
-        made = Function(**{**item, "disks": tuple(item.get("disks", ()))})
-        if made.device not in DEVICES:
-            raise ValueError(f"{made.name}: {made.device} is none of {', '.join(DEVICES)}")
-        if not _PLACE.fullmatch(made.at or made.port) or (made.at and made.port):
-            raise ValueError(f"{made.name}: give either at or port, a place such as 00:05.0")
-        functions.append(made)
-    places = [function.at or function.port for function in functions]
-    twice = sorted({place for place in places if places.count(place) > 1})
-    if twice:
-        raise ValueError(f"two functions stand at {twice[0]}")
+    functions = tuple(
+        Function(**{**item, "disks": tuple(item.get("disks", ()))})
+        for item in _listed(content, "functions")
+    )
+    roots = tuple(Root(**item) for item in _listed(content, "roots", ()))
+    switches = tuple(Switch(**item) for item in _listed(content, "switches", ()))
+    for function in functions:
+        if function.device not in DEVICES:
+            raise ValueError(f"{function.name}: {function.device} is none of {', '.join(DEVICES)}")
+        if function.switch and function.switch not in [switch.name for switch in switches]:
+            raise ValueError(f"{function.name}: there is no switch {function.switch}")
+    _check_places(functions, roots, switches)
     if sum(function.ssh for function in functions) != 1:
         raise ValueError("exactly one function must have ssh = true")
-    memory = parse_size(str(content.pop("memory")))
-    return Computer(memory=memory, functions=tuple(functions), **content)  # type: ignore[arg-type]
+    content["memory"] = parse_size(str(content["memory"]))
+    return Computer(functions=functions, roots=roots, switches=switches, **content)  # type: ignore[arg-type]
+
+
+def _listed(content: dict[str, object], key: str, *missing: tuple[()]) -> list[dict[str, Any]]:
+    listed = content.pop(key, *missing)
+    if not isinstance(listed, (list, tuple)):
+        raise ValueError(f"{key} must be an array of tables")
+    return list(listed)
+
+
+def _check_places(
+    functions: tuple[Function, ...], roots: tuple[Root, ...], switches: tuple[Switch, ...]
+) -> None:
+    """Each stands somewhere, on a root bus that is there, and alone."""
+    places = []
+    for function in functions:
+        given = [where for where in (function.at, function.port, function.switch) if where]
+        if len(given) != 1 or not (function.switch or _PLACE.fullmatch(given[0])):
+            why = "give one of at, port and switch; a place is such as 00:05.0"
+            raise ValueError(f"{function.name}: {why}")
+        if not function.switch:
+            places.append(given[0])
+    for place in [*(root.at for root in roots), *(switch.port for switch in switches)]:
+        if not _PLACE.fullmatch(place):
+            raise ValueError(f"{place!r} is no place such as 00:05.0")
+        places.append(place)
+    buses = [FIRST_ROOT, *(root.bus for root in roots)]
+    for place in places:
+        if place[:2] not in buses:
+            raise ValueError(f"{place} is on no root bus: there are {', '.join(buses)}")
+    for what in (places, buses):
+        if twice := sorted({one for one in what if what.count(one) > 1}):
+            raise ValueError(f"two stand at {twice[0]}")
 
 
 def qemu_arguments(
@@ -121,6 +170,12 @@ def qemu_arguments(
     words += ["-chardev", f"file,id=serial,path={places.serial_log}", "-serial", "chardev:serial"]
     words += ["-qmp", f"unix:{places.monitor},server=on,wait=off"]
     words += ["-pidfile", str(places.process_file)]
+    for root in computer.roots:
+        ids = f"id=root-{root.bus},bus_nr={int(root.bus, 16)}"
+        words += ["-device", f"pxb-pcie,{ids},{_on_root_bus(root.at)}"]
+    for number, switch in enumerate(computer.switches, len(computer.functions) + 1):
+        words += _root_port(number, switch.port)
+        words += ["-device", f"x3130-upstream,id={switch.name},bus=port-{number}"]
     for number, function in enumerate(computer.functions, 1):
         words += _function(function, number, files, places.ssh_port)
     return [*words, *way.more_arguments]
@@ -141,13 +196,15 @@ def _accelerator(way: Way) -> list[str]:
 
 def _function(function: Function, number: int, files: dict[str, Path], port: int) -> list[str]:
     words: list[str] = []
-    bus, place = "pcie.0", function.at
-    if function.port:
-        bus, place = f"port-{number}", "00:00.0"
-        ids = f"id={bus},chassis={number},slot={number}"
-        where = _qemu_place(function.port)
-        words += ["-device", f"pcie-root-port,{ids},bus=pcie.0,addr={where}"]
-    device = f"{function.device},id={function.name},bus={bus},addr={_qemu_place(place)}"
+    where = f"bus=port-{number},addr=00.0"
+    if function.at:
+        where = _on_root_bus(function.at)
+    elif function.port:
+        words += _root_port(number, function.port)
+    else:
+        ids = f"id=port-{number},chassis={number},slot={number}"
+        words += ["-device", f"xio3130-downstream,{ids},bus={function.switch}"]
+    device = f"{function.device},id={function.name},{where}"
     if function.network:
         net = f"user,id=net-{number},net={function.network}"
         if function.ssh:
@@ -169,7 +226,18 @@ def _function(function: Function, number: int, files: dict[str, Path], port: int
     return words
 
 
-def _qemu_place(place: str) -> str:
+def _root_port(number: int, place: str) -> list[str]:
+    ids = f"id=port-{number},chassis={number},slot={number}"
+    return ["-device", f"pcie-root-port,{ids},{_on_root_bus(place)}"]
+
+
+def _on_root_bus(place: str) -> str:
+    bus, slot = _qemu_place(place)
+    return f"bus={bus},addr={slot}"
+
+
+def _qemu_place(place: str) -> tuple[str, str]:
+    """QEMU's names for a root bus and a place on it."""
     match = _PLACE.fullmatch(place)
     assert match is not None
-    return f"{match[1]}.{match[2]}"
+    return "pcie.0" if match[1] == FIRST_ROOT else f"root-{match[1]}", f"{match[2]}.{match[3]}"

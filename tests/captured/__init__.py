@@ -1,6 +1,7 @@
 """Which real computers do the tests decide about?
 
 lab()          the lab computer, as `septum scan --capture` packed it there
+two_roots()    the lab computer with two root buses and a switch, likewise
 workstation()  two packages, five PCI roots; written from public knowledge
 laptop()       groups shared behind a chipset, no interrupt remapping; likewise
 """
@@ -15,6 +16,7 @@ from tests.captured.laptop import laptop
 from tests.captured.workstation import workstation
 
 LAB = os.path.join(os.path.dirname(__file__), "lab.tar.gz")
+TWO_ROOTS = os.path.join(os.path.dirname(__file__), "two-roots.tar.gz")
 
 
 def lab() -> HostFiles:
@@ -22,4 +24,9 @@ def lab() -> HostFiles:
     return opened(LAB)
 
 
-__all__ = ["LAB", "lab", "laptop", "workstation"]
+def two_roots() -> HostFiles:
+    """The files of the lab with two root buses; a fresh copy each time."""
+    return opened(TWO_ROOTS)
+
+
+__all__ = ["LAB", "TWO_ROOTS", "lab", "laptop", "two_roots", "workstation"]

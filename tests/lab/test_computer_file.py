@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from septum.errors import Problem
-from septum.lab.computer import Places, Way, computer_of, qemu_arguments, read_computer
+from septum.lab.computer import COMPUTERS, Places, Way, computer_of, qemu_arguments, read_computer
 
 PLACES = Places(Path("/run/console"), Path("/run/monitor"), Path("/run/pid"), 2222)
 NAMES = ("host.vmlinuz", "host.initrd", "host.ext4", "septum.ext4", "blue.ext4", "blank.img")
@@ -107,10 +107,12 @@ FUNCTION = content()["functions"][0]
 @pytest.mark.parametrize(
     ("functions", "says"),
     [
-        ([FUNCTION, FUNCTION], "two functions stand at"),
+        ([FUNCTION, FUNCTION], "two stand at"),
         ([{**FUNCTION, "ssh": False}], "exactly one"),
-        ([{**FUNCTION, "port": "00:02.0"}], "either at or port"),
-        ([{**FUNCTION, "at": "00:40.0"}], "either at or port"),
+        ([{**FUNCTION, "port": "00:02.0"}], "give one of at, port and switch"),
+        ([{**FUNCTION, "at": "00:40.0"}], "give one of at, port and switch"),
+        ([{**FUNCTION, "at": "80:01.0"}], "is on no root bus: there are 00"),
+        ([{**FUNCTION, "at": "", "switch": "none"}], "there is no switch none"),
         ([{**FUNCTION, "device": "toaster"}], "none of"),
     ],
 )
@@ -128,3 +130,49 @@ def test_a_device_behind_a_port_stands_first_on_its_bus() -> None:
     assert port.startswith("pcie-root-port,id=port-1")
     assert "addr=05.0" in port
     assert device.startswith("e1000e,id=net,bus=port-1,addr=00.0")
+
+
+def two_roots() -> list[str]:
+    computer = read_computer("two-roots")
+    return values("-device", qemu_arguments(computer, FILES, PLACES, Way()))
+
+
+def test_a_second_root_bus_has_root_ports_of_its_own() -> None:
+    said = two_roots()
+    assert "pxb-pcie,id=root-80,bus_nr=128,bus=pcie.0,addr=08.0" in said
+    (ethernet,) = [device for device in said if "id=ethernet-1" in device]
+    port = ethernet.split(",")[2].removeprefix("bus=")
+    (found,) = [device for device in said if f"id={port}," in device]
+    assert found.startswith("pcie-root-port,") and found.endswith("bus=root-80,addr=01.0")
+
+
+def test_what_stands_below_a_switch_has_ports_of_its_own_there() -> None:
+    said = two_roots()
+    (upstream,) = [number for number, device in enumerate(said) if "x3130-upstream" in device]
+    assert said[upstream] == f"x3130-upstream,id=switch,bus={said[upstream - 1].split(',')[1][3:]}"
+    assert said[upstream - 1].startswith("pcie-root-port,")
+    below = [device for device in said if device.startswith("xio3130-downstream")]
+    assert len(below) == 2 and all(device.endswith("bus=switch") for device in below)
+    for name, port in zip(("ethernet-2", "nvme"), below, strict=True):
+        (device,) = [device for device in said if f"id={name}," in device]
+        assert f"bus={port.split(',')[1][3:]}," in device
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"roots": [{"bus": "00", "at": "00:08.0"}]}, "two stand at 00"),
+        ({"roots": [{"bus": "80", "at": "00:01.0"}]}, "two stand at 00:01.0"),
+        ({"roots": [{"bus": "80", "at": "here"}]}, "'here' is no place"),
+        ({"switches": [{"name": "one", "port": "80:01.0"}]}, "is on no root bus"),
+        ({"switches": 1}, "switches must be an array"),
+    ],
+)
+def test_a_wrong_bus_is_refused(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        computer_of(content(**changes))
+
+
+def test_every_computer_that_comes_along_can_be_read() -> None:
+    for path in COMPUTERS.glob("*.toml"):
+        assert read_computer(path.stem).name == path.stem
