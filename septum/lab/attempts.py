@@ -133,8 +133,8 @@ def tried(targets: Sequence[Target], text: str) -> list[dict[str, str]]:
 
 def recorded(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
     """Exits that nobody's addresses took, of two looks at septum show exits by who answered."""
-    kinds = ("no memory", "no port", "PCI configuration (ECAM)")
-    return {kind: after.get(kind, 0) - before.get(kind, 0) for kind in kinds}
+    kinds = {"no_memory": "no memory", "no_port": "no port", "ecam": "PCI configuration (ECAM)"}
+    return {line: after.get(owner, 0) - before.get(owner, 0) for line, owner in kinds.items()}
 
 
 # ---- DMA

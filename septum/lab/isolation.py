@@ -39,11 +39,11 @@ def _check_attempts(report: Row, promised: Mapping[str, Promise]) -> Findings:
         spaces = sum(target.what == CONFIGURATION for target in promise.targets)
         rest = len(promise.targets) - ports
         found = made["recorded"]
-        in_memory = found["no memory"] + found["PCI configuration (ECAM)"]
+        in_memory = found["no_memory"] + found["ecam"]
         for line, count, tries in (
-            ("no port", found["no port"], ports),
+            ("no port", found["no_port"], ports),
             ("no memory", in_memory, rest),
-            ("no memory", found["no memory"], rest - spaces),
+            ("no memory", found["no_memory"], rest - spaces),
         ):
             # Each was one write and one read
             if not 2 * tries <= count <= 2 * tries + MORE_RECORDED:

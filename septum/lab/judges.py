@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_interface, ip_network
+from typing import Any
 
 from septum.lab import isolation
 from septum.lab.report import ETHERNET, SCRATCH_BYTES, SCSI, Failure, Promise, Row
@@ -49,6 +50,29 @@ TOLD_ONLY = {
     "seconds.*": "how long a step takes depends on the machine; `make bench` judges times",
 }
 
+# What a report consists of, by the place in it: what is not here has no judge
+_SHAPE = {
+    "": "instances interrupt_table at_the_same_time attempts dma given_back seconds",
+    "instances.*": "os pci memory_bytes memory_usable_bytes processors ethernet scsi exits "
+    "concealed on_processors",
+    "instances.*.pci.*": "address vendor:device class",
+    "instances.*.ethernet": "interface function mac address gateway lease pings_sent "
+    "pings_answered",
+    "instances.*.scsi": "function serial size mark bytes_written bytes_read written read equal",
+    "instances.*.exits": "until_init during_io msix_device scsi_device",
+    "instances.*.on_processors.*": "allowed ran_on",
+    "interrupt_table.*": "instance request device handled_by handler count added",
+    "attempts.*": "tried recorded neighbour",
+    "attempts.*.tried.*": "what address of function answered",
+    "attempts.*.recorded": "no_memory no_port ecam",
+    "attempts.*.neighbour": "pings_sent pings_answered read",
+    "dma": "instance device aims faults read_again neighbour",
+    "dma.aims.*": "how address of got ended",
+    "dma.faults.*": "device how address",
+    "dma.neighbour": "pings_sent pings_answered read",
+    "given_back": "drivers huge_pages claims faults",
+}
+
 Findings = Iterator[tuple[str, str]]
 
 
@@ -68,7 +92,21 @@ def failures(report: Row, promised: Mapping[str, Promise]) -> list[Failure]:
     for check_all in (_check_time, *isolation.CHECKS):
         found += [Failure(line, why) for line, why in check_all(report, promised)]
     found += _unknown_rows(report["interrupt_table"], promised)
+    for pattern, keys in _SHAPE.items():
+        found += _unjudged(report, pattern.split(".") if pattern else [], set(keys.split()))
     return [*found, *_given_back_failures(report["given_back"], promised)]
+
+
+def _unjudged(part: Any, pattern: Sequence[str], keys: set[str], at: str = "") -> list[Failure]:
+    """What is said at a place that no judge knows, or is not said."""
+    if not pattern:
+        return [Failure(f"{at}.{key}".strip("."), "no judge knows it, or it is missing")
+                for key in sorted(part.keys() ^ keys)]  # fmt: skip
+    first, *rest = pattern
+    if first != "*":
+        return _unjudged(part[first], rest, keys, f"{at}.{first}")
+    items = part.items() if isinstance(part, Mapping) else enumerate(part)
+    return [one for key, item in items for one in _unjudged(item, rest, keys, f"{at}.{key}")]
 
 
 def _check_os(said: Row, promise: Promise) -> Findings:

@@ -15,11 +15,12 @@ build/demo/report.json, all sizes in bytes, all times in seconds:
   interrupt_table   rows of septum show interrupts: instance, request, device, handled_by,
                     handler, count; added: interrupts during the I/O
   at_the_same_time  seconds during which both did their I/O
-  attempts          NAME: tried [what, address, of, answered], recorded (no memory, no port: exits;
-                    probes {function: reads}), neighbour (what the other did meanwhile:
-                    pings_sent, pings_answered, read: its disk's checksum)
+  attempts          NAME: tried [what, address, of, function, answered], recorded (no_memory,
+                    no_port, ecam: exits), neighbour (what the other did meanwhile: pings_sent,
+                    pings_answered, read: its disk's checksum)
   dma               one owned device made to reach beyond its owner: instance, device, aims [how,
-                    address, of], ended, got, faults [device, how, address], read_again, neighbour
+                    address, of, got, ended], faults [device, how, address], read_again (its own
+                    disk's checksum afterwards), neighbour
   given_back        drivers {function: driver or ""}, huge_pages, claims [file], faults [line]
   seconds           what each step took; total
 """

@@ -100,9 +100,9 @@ def tried(name: str) -> dict[str, Any]:
             {**target._asdict(), "answered": isolation.NOTHING[target.what]} for target in targets
         ],
         "recorded": {
-            "no memory": 2 * kinds.count(report.MEMORY),
-            "no port": 2 * kinds.count(report.PORT),
-            "PCI configuration (ECAM)": 2 * kinds.count(report.CONFIGURATION),
+            "no_memory": 2 * kinds.count(report.MEMORY),
+            "no_port": 2 * kinds.count(report.PORT),
+            "ecam": 2 * kinds.count(report.CONFIGURATION),
         },
         "neighbour": {**MEANWHILE, "read": CHECKSUM[OTHER[name]]},
     }
