@@ -147,3 +147,11 @@ def redirect(log: str) -> None:
     os.dup2(said, 2)
     os.close(nothing)
     os.close(said)
+
+
+def more_files() -> None:
+    """Let this process have as many open files as it can be let have."""
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -38,6 +38,13 @@ class Region(NamedTuple):
         return bool(self.flags & vfio.REGION_FLAG_MMAP)
 
 
+class InterruptIndex(NamedTuple):
+    """What VFIO has of one index (INTx, MSI, MSI-X): how many, set up one by one or at once."""
+
+    vectors: int
+    one_by_one: bool
+
+
 class Container:
     """One IOMMU map and the groups in it. A context manager."""
 
@@ -148,10 +155,15 @@ class Device:
                 )
         return ctypes.addressof(ctypes.c_char.from_buffer(self._maps[region]))
 
-    def connect(self, index: int, events: Sequence[int], start: int = 0) -> None:
-        """Signal these eventfds for the interrupts of an index (INTx, MSI, MSI-X)."""
+    def connect(self, index: int, events: Sequence[int], start: int = 0) -> int:
+        """Signal these eventfds for the interrupts of an index (INTx, MSI, MSI-X).
+
+        How many are connected: all; or none, when Linux has fewer to give: then how many it has,
+        below zero. An eventfd of -1 stands for an interrupt that nobody hears.
+        """
         action = vfio.IRQ_SET_DATA_EVENTFD | vfio.IRQ_SET_ACTION_TRIGGER
-        self._set_interrupts(index, action, start, events)
+        fewer = self._set_interrupts(index, action, start, events)
+        return -fewer if fewer > 0 else len(events)
 
     def connect_unmask(self, index: int, event: int) -> None:
         """Unmask the line whenever this eventfd is signalled. After connect(), never before."""
@@ -165,7 +177,7 @@ class Device:
 
     def _set_interrupts(
         self, index: int, flags: int, start: int, events: Sequence[int], count: int | None = None
-    ) -> None:
+    ) -> int:
         header_size = ctypes.sizeof(vfio.IrqSetHeader)
         header = vfio.IrqSetHeader(
             argsz=header_size + 4 * len(events),
@@ -176,7 +188,7 @@ class Device:
         )
         data = b"".join(event.to_bytes(4, "little", signed=True) for event in events)
         text = bytes(header) + data
-        VFIO.DEVICE_SET_IRQS(self.fd, ctypes.create_string_buffer(text, len(text)))
+        return VFIO.DEVICE_SET_IRQS(self.fd, ctypes.create_string_buffer(text, len(text)))
 
     def _region(self, index: int) -> Region:
         info = vfio.RegionInfo(index=index)
@@ -186,10 +198,10 @@ class Device:
             return Region(0, 0, 0)  # Linux answers EINVAL for a region the device lacks
         return Region(info.flags, info.size, info.offset)
 
-    def _interrupts(self, index: int) -> int:
+    def _interrupts(self, index: int) -> InterruptIndex:
         info = vfio.IrqInfo(index=index)
         try:
             VFIO.DEVICE_GET_IRQ_INFO(self.fd, info)
         except HostProblem:
-            return 0
-        return int(info.count)
+            return InterruptIndex(0, False)
+        return InterruptIndex(info.count, not info.flags & vfio.IRQ_INFO_NORESIZE)

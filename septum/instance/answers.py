@@ -6,15 +6,17 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from septum.discovery.view import View
+from septum.engine.kvm.statistics import IRQ_INJECTIONS, NMI_INJECTIONS
 from septum.errors import Problem
 from septum.host.memory import GuestMemory
 from septum.instance.address_space import AddressSpace
 from septum.instance.body import Body
 from septum.instance.buses import Buses
+from septum.instance.interrupts import counted
 from septum.instance.link import Answer
 from septum.instance.owned import OwnedFunction
 from septum.instance.processors import Processors
-from septum.interrupts.table import VMM, Interrupt, counts, message_handler
+from septum.interrupts.table import VMM, InterruptTable, Own, Row
 from septum.layouts import vfio
 from septum.memory.layout import Slice
 from septum.messages import Message
@@ -23,7 +25,7 @@ from septum.translation.trap_map import Trap
 from septum.units import PciAddress, Span
 
 _KINDS = {vfio.PCI_INTX_IRQ: "INTx", vfio.PCI_MSI_IRQ: "MSI", vfio.PCI_MSIX_IRQ: "MSI-X"}
-_LINES = "?ABCD"
+_INJECTED = {"interrupt": IRQ_INJECTIONS, "NMI": NMI_INJECTIONS}
 _LONGEST_TRACE = 3600  # seconds
 
 Rows = list[dict[str, object]]
@@ -55,7 +57,7 @@ def answers(
         "revoke": revoke,
         "devices": rows_of(lambda: device_rows(plan.seen, owned)),
         "memory": rows_of(lambda: memory_rows(plan.memory, body.memory)),
-        "interrupts": rows_of(lambda: interrupt_rows(name, owned)),
+        "interrupts": rows_of(lambda: interrupt_rows(name, plan.interrupts, processors)),
         "probes": rows_of(buses.probes.rows),
         "translations": rows_of(lambda: translation_rows(plan.memory, space)),
         "exits": rows_of(lambda: exit_rows(processors, space)),
@@ -101,41 +103,14 @@ def memory_rows(memory_slice: Slice, memory: GuestMemory) -> Rows:
     ]
 
 
-def interrupt_rows(name: str, owned: Mapping[PciAddress, OwnedFunction]) -> Rows:
-    """The interrupt table [0039]: the owner's rows, then what the VMM handles for it."""
+def interrupt_rows(name: str, table: InterruptTable, processors: Processors) -> Rows:
+    """The interrupt table [0039], and what KVM counted at each virtual processor."""
     with open("/proc/interrupts", encoding="ascii") as file:
-        delivered = counts(file.read())
-    table: list[Interrupt] = []
-    for address, one in sorted(owned.items()):
-        table.extend(_function_rows(name, str(address), one, delivered))
-    table.append(Interrupt("GSI 4", "serial 1", VMM, "emulated 16550A", None))
-    table.append(Interrupt("GSI 0", "PIT", VMM, "emulated by KVM", None))
-    table.append(Interrupt("LVT timer", "local APIC timer", VMM, "emulated by KVM", None))
-    table.append(Interrupt("IPI", "interprocessor", VMM, "emulated by KVM", None))
-    table.append(Interrupt("GSI 9", "ACPI SCI", VMM, "emulated, never raised", None))
-    return [entry.row() for entry in table]
-
-
-def _function_rows(
-    name: str, address: str, one: OwnedFunction, delivered: Mapping[str, int]
-) -> list[Interrupt]:
-    kind = one.interrupts.kind
-    if kind == vfio.PCI_INTX_IRQ:
-        pin = _LINES[one.function.interrupt_pin]
-        count = delivered.get(f"vfio-intx({address})", 0)
-        handler = f"GSI {one.interrupts.line_gsi}, level"
-        return [Interrupt(f"INTx {pin}", address, name, handler, count)]
-    if kind < 0:
-        return [Interrupt("none", address, name, "not connected", 0)]
-    word = "msix" if kind == vfio.PCI_MSIX_IRQ else "msi"
-    rows = []
-    for number in one.interrupts.connected:
-        message = one.interrupts.handler(number)
-        if message is None:
-            continue
-        count = delivered.get(f"vfio-{word}[{number}]({address})", 0)
-        handler = message_handler(message.address, message.data)
-        rows.append(Interrupt(f"{_KINDS[kind]} {number}", address, name, handler, count))
+        rows = table.rows(counted(file.read()))
+    for number, statistics in enumerate(processors.statistics):
+        for request, what in _INJECTED.items():
+            row = Row(request, VMM, name, Own(f"virtual processor {number}", "injected by KVM"))
+            rows.append({**row.shown(), "count": statistics.count(what)})
     return rows
 
 

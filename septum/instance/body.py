@@ -13,6 +13,7 @@ from septum.instance.address_space import AddressSpace
 from septum.instance.console import Console
 from septum.instance.link import Link
 from septum.instance.processors import Processors
+from septum.interrupts.table import InterruptTable
 from septum.machine.model import Machine
 from septum.memory.layout import Slice
 from septum.partitions.model import Partition
@@ -30,6 +31,7 @@ class Plan(NamedTuple):
     seen: View
     memory: Slice
     routing: Routing
+    interrupts: InterruptTable
 
 
 class Outcome:

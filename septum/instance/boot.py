@@ -30,7 +30,7 @@ from septum.instance.board import legacy_ports
 from septum.instance.body import Body, Outcome, Plan
 from septum.instance.buses import Buses
 from septum.instance.console import Console
-from septum.instance.interrupts import DeviceInterrupts, Routes
+from septum.instance.interrupts import DeviceInterrupts, Routes, table_of
 from septum.instance.link import Link
 from septum.instance.owned import OwnedFunction
 from septum.instance.processors import Processors
@@ -88,7 +88,8 @@ def run(
 def planned(partition: Partition, machine: Machine) -> Plan:
     """What it will see, and where; nothing is taken yet."""
     seen = view(machine, partition)
-    return Plan(partition, machine, seen, slice_of(machine, partition), route(seen))
+    interrupts = table_of(partition, seen.functions)
+    return Plan(partition, machine, seen, slice_of(machine, partition), route(seen), interrupts)
 
 
 def reserve(plan: Plan, directory: RunDirectory, held: ExitStack, stage: Stage) -> GuestMemory:
@@ -140,8 +141,9 @@ def assemble(
 
 def hand_over(body: Body, held: ExitStack, stage: Stage) -> dict[PciAddress, OwnedFunction]:
     """Give the functions the guest's memory, and the guest the functions."""
-    routes = Routes(body.guest)
-    functions = body.plan.seen.functions
+    plan = body.plan
+    routes = Routes(body.guest, plan.interrupts, plan.partition.name, body.space.say)
+    functions = plan.seen.functions
     if not functions:
         return {}
     require_locked_memory(body.memory.size)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 
 from septum.engine.kvm.exits import FAILED, RESUME, Stop, answer
 from septum.engine.kvm.machine import VirtualMachine
+from septum.engine.kvm.statistics import Statistics
 from septum.host.processes import set_name
 from septum.instance.address_space import AddressSpace
 
@@ -47,6 +48,11 @@ class Processors:
     @property
     def first(self) -> Stop:
         return self._stops[0]
+
+    @property
+    def statistics(self) -> tuple[Statistics, ...]:
+        """What KVM counts of each."""
+        return tuple(stop.processor.statistics for stop in self._stops)
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:

@@ -23,7 +23,7 @@ from septum.errors import GuestProblem, Problem
 from septum.host.runtime import RunDirectory
 from septum.instance.console import Console
 from septum.instance.link import Answer, Link
-from septum.interrupts.table import VMM
+from septum.interrupts.table import ALL
 from septum.machine.model import Machine
 from septum.messages import Message
 from septum.partitions.model import Partition
@@ -240,11 +240,7 @@ def answers(monitor: Monitor, instance: Instance) -> dict[str, Answer]:
 
 def interrupt_rows(monitor: Monitor, name: str) -> show.Rows:
     """Of the computer's one interrupt table, what one instance handles, and the VMM for all."""
-    return [
-        {**row, "instance": "all"} if row["handled_by"] == VMM else row
-        for row in show.interrupts(monitor)
-        if row["handled_by"] in (VMM, name)
-    ]
+    return [row for row in show.interrupts(monitor) if row["instance"] in (ALL, name)]
 
 
 def revoked(instance: Instance, address: PciAddress, bar: object) -> show.Rows:

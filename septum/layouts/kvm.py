@@ -59,6 +59,7 @@ class Capability(enum.IntEnum):
     IRQFD_RESAMPLE = 82
     IMMEDIATE_EXIT = 136
     HALT_POLL = 182
+    BINARY_STATS_FD = 203
 
 
 @layout(size=32)
@@ -308,6 +309,31 @@ class IrqRoutingHeader(CStruct):
     flags: u32 = 0
 
 
+@layout(size=24)
+class StatsHeader(CStruct):
+    """struct kvm_stats_header: where the file of KVM_GET_STATS_FD has what."""
+
+    flags: u32 = 0
+    name_size: u32 = 0
+    num_desc: u32 = 0
+    id_offset: u32 = 0
+    desc_offset: u32 = 0
+    data_offset: u32 = 0
+
+
+@layout(size=16)
+class StatsDescriptor(CStruct):
+    """struct kvm_stats_desc, without its name; exponent is signed there."""
+
+    flags: u32 = 0
+    exponent: u16 = 0
+    size: u16 = 0  # values of STATS_DATA_SIZE bytes
+    offset: u32 = 0
+    bucket_size: u32 = 0
+
+
+STATS_DATA_SIZE = 8
+
 IRQ_ROUTING_IRQCHIP = 1
 IRQ_ROUTING_MSI = 2
 IRQCHIP_PIC_MASTER = 0
@@ -362,6 +388,7 @@ class KVM:
     GET_LAPIC = Ioctl(_KVM, 0x8E, returns=LapicState)
     SET_LAPIC = Ioctl(_KVM, 0x8F, sends=LapicState)
     SET_CPUID2 = Ioctl(_KVM, 0x90, sends=CPUID_HEADER)
+    GET_STATS_FD = Ioctl(_KVM, 0xCE)
 
 
 class Cpuid:

@@ -11,6 +11,7 @@ class MessageAddress(Register, offset=0, width=64):
     destination_mode = Field(2)
     redirection_hint = Field(3)
     destination = Field(19, 12)  # an APIC id
+    area = Field(63, 20)
 
 
 class MessageData(Register, offset=0, width=32):
@@ -20,3 +21,8 @@ class MessageData(Register, offset=0, width=32):
     delivery_mode = Field(10, 8)
     level = Field(14)
     trigger_mode = Field(15)
+
+
+AREA = 0xFEE  # the area of every message to a processor
+VECTORED = (0, 1)  # delivery modes fixed and lowest priority
+FIRST_VECTOR = 16  # those below are exceptions'. Intel SDM 3, 11.5.2

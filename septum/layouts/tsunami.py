@@ -140,6 +140,7 @@ class PowerManagement(Register, offset=0x780, width=64):
 
 
 PROCESSORS = 2  # of Tsunami's Cchip
+REQUESTS = 64  # bits of DRIR
 ISA_REQUEST = 55  # DRIR bit of the ISA bridge's interrupt controllers
 ERROR_REQUESTS = Span(58, 6)  # DRIR bits that are errors
 CCHIP_ERROR_REQUEST = 63
@@ -151,6 +152,7 @@ PIN_ERROR = 1 << 0
 PIN_DEVICE = 1 << 1
 PIN_INTERVAL = 1 << 2
 PIN_INTERPROCESSOR = 1 << 3
+PINS_OF_PROCESSORS = 0x38  # that one, and the two (irq_h<5:4>) that the Cchip does not drive
 
 # ---- Dchip registers. HRM 10.2.3: each byte of the eight chips says the same
 

@@ -35,6 +35,8 @@ PCI_MSIX_IRQ = 2
 PCI_ERR_IRQ = 3
 PCI_REQ_IRQ = 4
 
+IRQ_INFO_NORESIZE = 1 << 3  # all vectors are set up at once, or none
+
 IRQ_SET_DATA_NONE = 1 << 0
 IRQ_SET_DATA_EVENTFD = 1 << 2
 IRQ_SET_ACTION_MASK = 1 << 3
@@ -148,7 +150,17 @@ class VFIO:
     DEVICE_GET_INFO = Ioctl(_VFIO, _BASE + 7, sends=DeviceInfo, plain=True)
     DEVICE_GET_REGION_INFO = Ioctl(_VFIO, _BASE + 8, sends=RegionInfo, plain=True)
     DEVICE_GET_IRQ_INFO = Ioctl(_VFIO, _BASE + 9, sends=IrqInfo, plain=True)
-    DEVICE_SET_IRQS = Ioctl(_VFIO, _BASE + 10, sends=IrqSetHeader, plain=True)
+    DEVICE_SET_IRQS = Ioctl(
+        _VFIO,
+        _BASE + 10,
+        sends=IrqSetHeader,
+        plain=True,
+        remedies={
+            errno.EBUSY: "its interrupt line is another device's too: see /proc/interrupts, and "
+            "unbind the other's driver, or use a driver that takes messages (MSI)",
+            errno.ENOSPC: "Linux has no interrupt vectors left: give fewer devices away",
+        },
+    )
     DEVICE_RESET = Ioctl(_VFIO, _BASE + 11)
     IOMMU_MAP_DMA = Ioctl(
         _VFIO,

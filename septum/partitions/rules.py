@@ -17,7 +17,9 @@ Rule = Callable[[Case], Iterable[Finding]]
 RULES: tuple[Rule, ...] = (
     resources.somebody_is_there,
     resources.names_are_plain,
+    resources.computer_is_named_where_it_is_software,
     resources.kernels_are_there,
+    resources.interrupts_can_be_queued,
     resources.memory_is_whole_pages,
     resources.memory_is_there,
     resources.memory_can_be_placed,

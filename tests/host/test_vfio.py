@@ -30,6 +30,7 @@ class Kernel:
         self.asked: list[tuple[str, bytes]] = []
         self.can_reset = True
         self.viable = True
+        self.vectors = 1 << 16  # it has left to give
         self.regions = {0: (RW | vfio.REGION_FLAG_MMAP, 1024, 0), 7: (RW, 256, 2 * PAGE)}
 
     def DEVICE_GET_INFO(self, fd: int, info: vfio.DeviceInfo) -> None:
@@ -44,6 +45,12 @@ class Kernel:
         if info.index == vfio.PCI_MSI_IRQ:
             raise HostProblem("no MSI")
         info.count = 1 if info.index == vfio.PCI_INTX_IRQ else 5
+        info.flags = 1 | (0 if info.index == vfio.PCI_MSIX_IRQ else vfio.IRQ_INFO_NORESIZE)
+
+    def DEVICE_SET_IRQS(self, fd: int, request: Any) -> int:
+        self.asked.append(("DEVICE_SET_IRQS", bytes(request)))
+        count = header(bytes(request))[4]
+        return self.vectors if count > self.vectors else 0
 
     def GROUP_GET_STATUS(self, fd: int, status: vfio.GroupStatus) -> None:
         status.flags = vfio.GROUP_FLAGS_VIABLE if self.viable else 0
@@ -81,7 +88,7 @@ def test_what_linux_says_of_it(device: Device) -> None:
     assert device.can_reset
     assert device.regions[0].can_map and not device.regions[7].can_map
     assert device.regions[1] == Region(0, 0, 0), "a BAR it has not got"
-    assert device.interrupts == (1, 0, 5)
+    assert device.interrupts == ((1, False), (0, False), (5, True))
 
 
 def test_registers(device: Device) -> None:
@@ -128,6 +135,15 @@ def test_interrupts_are_told_all_at_once(kernel: Kernel, device: Device) -> None
     assert struct.unpack_from("<3i", trigger, 20) == (10, 11, -1)
     assert header(unmask) == (24, 4 | 16, 0, 0, 1) and unmask[20:] == struct.pack("<i", 12)
     assert header(off) == (20, 1 | 32, 2, 0, 0) and len(off) == 20
+
+
+def test_fewer_vectors_than_were_asked_for_are_not_a_success(
+    kernel: Kernel, device: Device
+) -> None:
+    """VFIO says how many there are, and has connected none of them."""
+    kernel.vectors = 2
+    assert device.connect(vfio.PCI_MSIX_IRQ, [10, 11, 12]) == -2
+    assert device.connect(vfio.PCI_MSIX_IRQ, [10, 11]) == 2
 
 
 def open_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:

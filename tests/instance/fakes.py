@@ -13,12 +13,13 @@ from typing import Any, cast
 
 from septum.engine.kvm.exits import RESUME, answer
 from septum.errors import HostProblem
-from septum.host.vfio import Region
+from septum.host.vfio import InterruptIndex, Region
 from septum.instance.address_space import AddressSpace
-from septum.instance.interrupts import DeviceInterrupts, Routes
+from septum.instance.interrupts import DeviceInterrupts, Routes, table_of
 from septum.instance.owned import OwnedFunction
 from septum.layouts import kvm, vfio
 from septum.machine.model import Capability, Function
+from septum.partitions.model import MemorySlice, Partition, Processors
 from septum.units import KiB, MiB, Span
 from tests.engine.kvm.fakes import stopped
 from tests.machines import a_function, memory_bar, port_bar
@@ -73,6 +74,12 @@ FUNCTION: Function = a_function(
 )
 
 
+BLUE = Partition(
+    "blue", "/k", None, "", MemorySlice(64 * MiB, 0), Processors((0,), False, 100),
+    (FUNCTION.address,),
+)  # fmt: skip
+
+
 class FakeDevice:
     """A function in VFIO's hands: bytes for each region, one kind of interrupts at a time."""
 
@@ -84,6 +91,8 @@ class FakeDevice:
         self.regions = tuple(Region(*sizes.get(n, (0, 0)), 0) for n in range(8))
         self.bytes = {n: bytearray(size) for n, (_, size) in sizes.items()}
         self.bytes[7][:] = configuration()
+        self.interrupts = tuple(InterruptIndex(count, False) for count in (1, 4, 3))
+        self.has = 1 << 16  # vectors Linux has left to give
         self.connected: dict[int, list[int]] = {}  # interrupts: index to eventfds
         self.unmask = -1
         self.reads: list[tuple[int, int, int]] = []
@@ -110,19 +119,33 @@ class FakeDevice:
         self._may("reset")
         self.resets += 1
 
-    def connect(self, index: int, events: Sequence[int], start: int = 0) -> None:
+    def connect(self, index: int, events: Sequence[int], start: int = 0) -> int:
+        """As vfio_pci_intrs.c: all at once, or, one by one, more of the kind that is in use."""
         self._may("connect")
         if index != vfio.PCI_REQ_IRQ and set(self.connected) - {index, vfio.PCI_REQ_IRQ}:
             raise HostProblem("EINVAL: another kind of interrupts is in use")
-        self.connected[index] = list(events)
+        if index == vfio.PCI_INTX_IRQ:
+            self._may("connect the line")
+        if len(events) > self.has:
+            return -self.has
+        before = self.connected.get(index, [])
+        if start and not self.interrupts[index].one_by_one:
+            raise HostProblem("EINVAL: they are set up at once")
+        kept = [*before, *[-1] * (start + len(events) - len(before))]
+        kept[start : start + len(events)] = events
+        self.connected[index] = kept
+        return len(events)
 
     def connect_unmask(self, index: int, event: int) -> None:
+        self._may("connect unmask")
         if index not in self.connected:
             raise HostProblem("EINVAL: the line is not in use")
         self.unmask = event
 
     def disconnect(self, index: int) -> None:
-        self.connected.pop(index, None)
+        if index not in self.connected:
+            raise HostProblem("EINVAL: it is not in use")
+        del self.connected[index]
 
     def _may(self, what: str) -> None:
         if what in self.refuses:
@@ -177,12 +200,19 @@ class FakeMachine:
 class Owner:
     """An instance that owns the one function; a memory slot spares the exit, as on KVM."""
 
-    def __init__(self, line: int = LINE, function: Function = FUNCTION) -> None:
+    def __init__(
+        self,
+        line: int = LINE,
+        function: Function = FUNCTION,
+        device: FakeDevice | None = None,
+    ) -> None:
         self.said: list[str] = []
-        self.device = cast(Any, FakeDevice())
+        self.device = cast(Any, device or FakeDevice())
         self.machine = cast(Any, FakeMachine())
         self.space = AddressSpace(self.machine, [RAM], self.said.append)
-        self.interrupts = DeviceInterrupts(self.device, Routes(self.machine), line)
+        self.table = table_of(BLUE, (function,))
+        routes = Routes(self.machine, self.table, BLUE.name, self.said.append)
+        self.interrupts = DeviceInterrupts(self.device, routes, line)
         self.function = OwnedFunction(function, self.device, self.interrupts, self.space)
         self.function.place_bars()
         self.interrupts.use_line()

@@ -15,6 +15,7 @@ from septum.errors import Problem
 from septum.instance import answers as module
 from septum.instance.answers import answers, translation_rows
 from septum.instance.buses import Buses
+from septum.interrupts.table import ALL, missing
 from septum.layouts import vfio
 from septum.machine.model import MemoryRange, RootBus
 from septum.memory.layout import Slice
@@ -26,9 +27,24 @@ HOST_BRIDGE, PLACEHOLDER = PciAddress(0, 0, 0, 0), PciAddress(0, 2, 0, 0)
 NAME = str(FUNCTION.address)
 COUNTS = f"""\
            CPU0       CPU1
+ 33:          7          1  IR-PCI-MSI-{NAME}    0-edge      vfio-msi[0]({NAME})
+NMI:          1          2   Non-maskable interrupts
+LOC:         30         40   Local timer interrupts
+PMI:          1          2   Performance monitoring interrupts
+RES:          1          2   Rescheduling interrupts
+CAL:         10         20   Function call interrupts
+TLB:        100        200   TLB shootdowns
+MCE:          0          0   Machine check exceptions
  20:        117         87  IR-IO-APIC   20-fasteoi   vfio-intx({NAME})
  29:          2          3  IR-PCI-MSIX-{NAME}    0-edge      vfio-msix[0]({NAME})
 """
+
+
+class Counts:
+    """What KVM counted of one processor."""
+
+    def __init__(self, counts: dict[str, int]) -> None:
+        self.count = counts.get
 
 
 class Asked:
@@ -46,13 +62,18 @@ class Asked:
         self.lock = threading.Lock()
         processors = SimpleNamespace(
             lock=self.lock,
+            statistics=(Counts({"irq_injections": 900, "nmi_injections": 0}), Counts({})),
             counts={"reasons": self.owner.stop.reasons, "owners": self.owner.stop.owners},
         )
         ram = Span(0, 64 * MiB)
         memory = Slice((ram,), (MemoryRange(ram, "usable"),))
         body: Any = SimpleNamespace(
             plan=SimpleNamespace(
-                partition=SimpleNamespace(name="blue"), machine=None, seen=seen, memory=memory
+                partition=SimpleNamespace(name="blue"),
+                machine=None,
+                seen=seen,
+                memory=memory,
+                interrupts=self.owner.table,
             ),
             memory=SimpleNamespace(huge=True),
             space=self.owner.space,
@@ -101,11 +122,14 @@ def test_memory(asked: Asked) -> None:
 
 
 def test_interrupts_of_a_line(asked: Asked) -> None:
-    first = asked.rows("interrupts")[0]
-    assert first == {
+    (row,) = (row for row in asked.rows("interrupts") if row["device"] == NAME)
+    assert row == {
+        "instance": "blue",
         "request": "INTx A",
+        "line": "IRQ 20",
         "device": NAME,
         "handled_by": "blue",
+        "delivery": "deliver",
         "handler": "GSI 17, level",
         "count": 204,
     }
@@ -121,15 +145,45 @@ def test_interrupts_of_messages(asked: Asked) -> None:
     ]
     asked.owner.configure(MSIX + 2, 2, 0)
     asked.owner.configure(MSI + 4, 4, 0xFEE00000)
+    asked.owner.configure(MSI + 12, 2, 0x21)
     asked.owner.configure(MSI + 2, 2, 1)
     rows = [row for row in asked.rows("interrupts") if row["device"] == NAME]
-    assert [row["request"] for row in rows] == ["MSI 0"] and rows[0]["count"] == 0
+    assert [(row["request"], row["line"], row["count"]) for row in rows] == [("MSI 0", "IRQ 33", 8)]
     assert {"VMM"} == {r["handled_by"] for r in asked.rows("interrupts") if r["device"] != NAME}
+
+
+def test_every_row_there_must_be(asked: Asked) -> None:
+    rows = asked.rows("interrupts")
+    assert missing(rows) == []
+    own = {row["request"]: (row["line"], row["count"]) for row in rows[:5]}
+    assert own == {
+        "NMI": ("NMI", 3),
+        "machine check": ("MCE", 0),
+        "timer": ("LOC", 70),
+        "interprocessor": ("RES+CAL+TLB", 333),
+        "cycle counter": ("PMI", 3),
+    }
+    assert {row["instance"] for row in rows[:5]} == {ALL}
+
+
+def test_what_kvm_counted_and_what_nobody_counts(asked: Asked) -> None:
+    rows = {
+        (row["device"], row["request"]): row["count"]
+        for row in asked.rows("interrupts")
+        if "virtual processor" in row["device"]
+    }
+    assert rows == {
+        ("virtual processor 0", "interrupt"): 900,
+        ("virtual processor 0", "NMI"): 0,
+        ("virtual processor 1", "interrupt"): None,
+        ("virtual processor 1", "NMI"): None,
+    }
 
 
 def test_no_interrupts_are_a_row_too(asked: Asked) -> None:
     asked.owner.interrupts.use_nothing()
-    assert asked.rows("interrupts")[0]["request"] == "none"
+    (row,) = (row for row in asked.rows("interrupts") if row["device"] == NAME)
+    assert (row["request"], row["handler"], row["count"]) == ("none", "not connected", None)
     assert asked.rows("devices")[1]["interrupts"] == "none"
 
 

@@ -27,6 +27,8 @@ STRUCTS: tuple[tuple[type[CStruct], str, dict[str, str]], ...] = (
     (kvm.PitConfig, "struct kvm_pit_config", {}),
     (kvm.IrqLevel, "struct kvm_irq_level", {}),
     (kvm.Irqfd, "struct kvm_irqfd", {}),
+    (kvm.StatsHeader, "struct kvm_stats_header", {}),
+    (kvm.StatsDescriptor, "struct kvm_stats_desc", {}),
     (
         kvm.IrqRoutingEntry,
         "struct kvm_irq_routing_entry",

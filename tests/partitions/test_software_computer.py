@@ -188,6 +188,11 @@ def test_an_instance_has_its_place_on_one_processor(finding: Only) -> None:
     assert "blue has more than one processor" in found.what
 
 
+def test_an_instance_finds_the_one_processor(finding: Only) -> None:
+    found = finding("share = [0], weight = 150", "share = [0], count = 2, weight = 150")
+    assert "blue finds more processors than it may run on" in found.what
+
+
 def partition(name: str, size: int, at: int | None = None) -> Partition:
     memory = MemorySlice(size, 0, at)
     return Partition(name, "/k", None, "", memory, Processors((0,), False, 100), ())

@@ -149,6 +149,17 @@ FAULTS = {
         "memory is given twice",
         "",
     ),
+    "queued": (
+        'memory = "768M"',
+        'memory = "768M"\ninterrupts = "queue"',
+        9,
+        "interrupts of blue cannot be queued",
+        "KVM delivers them",
+        "leave interrupts out",
+    ),
+    "ISA": ('memory = "768M"', 'memory = "768M"\nisa = ["serial1"]', 9, "serial1 is not there"),
+    "placed": ('"768M"', '{ base = "768M", at = "1G" }', 8, "cannot be placed", "leave at out"),
+    "computer": ('"pc"', '"pc"\ncomputer = "clipper"', 3, "is no clipper", "leave computer out"),
     "no TOML": ('memory = "768M"', 'memory = "768M', 8, "not TOML", "quotes"),
     "instance no table": ("[instances.green]", "[instances]\ngreen = 5\n[x]", 17, "green", "table"),
 }

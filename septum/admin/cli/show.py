@@ -9,6 +9,7 @@ from septum.admin.cli import world as surroundings
 from septum.errors import Problem
 from septum.host.channel import ask
 from septum.host.runtime import RunDirectory
+from septum.interrupts.table import ALL
 from septum.messages import Message, raise_error
 
 HELP = "Show what instances own, find, touch and receive."
@@ -51,12 +52,12 @@ def run(options: Namespace) -> int:
 
 
 def merged(rows: list[Message]) -> list[Message]:
-    """Rows of one table that several instances have a part of: by its numbers, each once."""
-    key = "interrupt request"
-    if not all(key in row for row in rows):
-        return rows
-    by_number = {row[key]: row for row in rows}
-    return [by_number[number] for number in sorted(by_number)]
+    """What each instance tells of the whole machine once, as the last one told it, and first."""
+    common: dict[object, Message] = {}
+    for row in rows:
+        if row["instance"] == ALL:
+            common[row.get("request"), row.get("line"), row.get("device")] = row
+    return [*common.values(), *(row for row in rows if row["instance"] != ALL)]
 
 
 def listing(rows: list[Message]) -> str:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 
+from septum.engine.kvm.statistics import Statistics
 from septum.errors import HostProblem, explained
 from septum.layouts import kvm
 from septum.layouts.ioctl import ioctl_or_errno
@@ -121,6 +122,7 @@ class VirtualProcessor:
     def __init__(self, kvm_fd: int, vm_fd: int, number: int, count: int) -> None:
         self.number = number
         self.fd = KVM.CREATE_VCPU(vm_fd, number)
+        self.statistics = Statistics(self.fd)
         self.page = mmap.mmap(self.fd, KVM.GET_VCPU_MMAP_SIZE(kvm_fd))
         self.run_area = memoryview(self.page)
         self.header = kvm.RunHeader.from_buffer(self.page)
@@ -132,6 +134,7 @@ class VirtualProcessor:
 
     def close(self) -> None:
         """The page holds a descriptor of its own, and each of these views holds the page."""
+        self.statistics.close()
         os.close(self.fd)
         self.run_area.release()
         del self.header, self.io, self.mmio, self.internal

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from septum.interrupts.table import REQUIRED
 from septum.lab import story
 from septum.lab.report import Promise
 from septum.units import MiB
@@ -89,10 +90,10 @@ def _interrupts(found: Row) -> list[str]:
     heading = ("request", "device", "handled by", "handler", "count", "during I/O")
     rows = [
         (
-            str(row["interrupt request"]), _asking(row), row["handled_by"], row["handler"],
+            str(number), _asking(row), row["handled_by"], row["handler"],
             f"{row['count']:,}", "-" if row["added"] is None else f"{row['added']:,}",
         )
-        for row in found["interrupt_table"]
+        for number, row in enumerate(found["interrupt_table"])
     ]  # fmt: skip
     widths = [max(len(line[place]) for line in [heading, *rows]) for place in range(len(heading))]
     return [
@@ -105,7 +106,7 @@ def _interrupts(found: Row) -> list[str]:
 
 
 def _asking(row: Row) -> str:
-    return str(row["device"] if row["request"] == "device" else row["request"])
+    return str(row["request"] if row["request"] in REQUIRED else row["device"])
 
 
 def _counts(counts: Mapping[str, Mapping[str, int]]) -> list[str]:

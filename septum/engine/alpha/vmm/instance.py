@@ -15,6 +15,7 @@ from septum.engine.alpha.processor.processor import Processor
 from septum.engine.alpha.vmm.loading import Image, load
 from septum.engine.alpha.vmm.palcode.interrupts import Interrupts, Wire
 from septum.engine.alpha.vmm.palcode.registers import Access, OutsideMemory, Palcode
+from septum.engine.alpha.vmm.requests import drir
 from septum.engine.alpha.vmm.view.bars import Bars
 from septum.engine.alpha.vmm.view.chipset import Chipset, Requests
 from septum.engine.alpha.vmm.view.configuration import Configuration, OwnedFunction
@@ -22,6 +23,7 @@ from septum.engine.alpha.vmm.view.dma_memory import DmaMemory
 from septum.engine.alpha.vmm.view.host_bridge import HostBridge
 from septum.engine.alpha.vmm.view.ports import IsaDevices, Port, Ports, forwarded
 from septum.engine.alpha.vmm.view.windows import TablePlaces
+from septum.interrupts.table import InterruptTable
 from septum.layouts import alpha as a
 from septum.layouts import hwrpb, palcode, tsunami
 from septum.machine.model import Function, IsaDevice
@@ -42,6 +44,7 @@ class World(NamedTuple):
     table: bytes  # firmware's HWRPB of the whole machine
     tables: Mapping[str, Span]  # the VMM's memory for the DMA tables of each
     shared_hoses: frozenset[int]  # hoses with more than one owner
+    interrupts: InterruptTable
 
 
 class Instance:
@@ -113,7 +116,7 @@ class Instance:
             palcode.ENV_TTY_DEVICE: b"0",
         }
         self.requests = Requests()
-        self.interrupts = Interrupts(pal, self.requests, self._wires())
+        self.interrupts = Interrupts(pal, self.requests, self._wires(), self.world.interrupts)
         self._make_isa()
         self.bars = Bars(pal, self.hoses)
         self._players: dict[str, Access] = {}
@@ -124,14 +127,16 @@ class Instance:
 
     def _wires(self) -> tuple[Wire, ...]:
         """Its functions' request lines, as the hoses it sees would number them."""
-        found = []
+        found = {}
         for function in self.functions:
             address, pin = function.address, function.interrupt_pin
             if address.device in tsunami.SLOTS and pin:
                 own = tsunami.request_bit(address.domain, address.device, pin)
                 seen = tsunami.request_bit(self._seen(address.domain), address.device, pin)
-                found.append(Wire(own, seen, str(address)))
-        return tuple(found)
+                row = self.world.interrupts.at(drir(own))
+                if row is not None and row.owner == self.name:
+                    found[own] = Wire(own, seen, row)
+        return tuple(found.values())
 
     def _seen(self, hose: int) -> int:
         """The number of a machine's hose, as the instance sees it: its only one is the first."""

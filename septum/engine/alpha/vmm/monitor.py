@@ -28,8 +28,10 @@ from septum.engine.alpha.vmm.loading import Image
 from septum.engine.alpha.vmm.palcode import bus, calls, entries, misses
 from septum.engine.alpha.vmm.palcode.machine_check import nonexistent
 from septum.engine.alpha.vmm.palcode.registers import Halted, Palcode
+from septum.engine.alpha.vmm.requests import interrupt_table
 from septum.engine.alpha.vmm.seat import Seat
 from septum.errors import GuestProblem, TableProblem
+from septum.interrupts.table import CYCLE_COUNTER
 from septum.layouts import alpha as a
 from septum.layouts import hwrpb, palcode, tsunami
 from septum.machine.model import Function, Machine
@@ -81,7 +83,8 @@ class Monitor:
             instance = Instance(partition, places[name], images[name], world, seat.processor)
             self.instances[name] = instance
             seat.instances.append(instance)
-        self.fielding = Fielding(computer, self.seats, self.machine.isa)
+        self.interrupts = world.interrupts
+        self.fielding = Fielding(computer, self.seats, world.interrupts)
         self._handlers = self._answers()
 
     def _world(self, partitions: Sequence[Partition]) -> World:
@@ -105,6 +108,9 @@ class Monitor:
             table=table,
             tables=_parts([partition.name for partition in partitions]),
             shared_hoses=shared,
+            interrupts=interrupt_table(
+                computer.description, found, self.machine.isa, partitions
+            ),
         )
 
     def _firmware(self) -> bytes:
@@ -142,6 +148,7 @@ class Monitor:
         except GuestProblem as problem:
             instance.end(str(problem.what))
             raise
+        self.fielding.begin(instance, instance.now())
 
     def stop(self, name: str, why: str = "stopped") -> None:
         """End an instance, from outside or because it cannot go on."""
@@ -230,7 +237,10 @@ class Monitor:
             self._halted(seat, instance)
         except GuestProblem as problem:
             self.stop(instance.name, f"{problem.what} ({problem.because})")
-        seat.queue.charge(instance.name, seat.now - begun)
+        used = seat.now - begun
+        seat.queue.charge(instance.name, used)
+        if used >= seat.queue.slice and instance.ended is None and not instance.pal.waiting:
+            self.interrupts.fielded(CYCLE_COUNTER)
         if instance.ended is None and instance.pal.waiting:
             seat.queue.wait(instance.name)
 
@@ -282,6 +292,7 @@ class Monitor:
         now = seat.now
         self.computer.advance(now)
         self.fielding.look(now)
+        self.fielding.look_at_pins(seat)
         for instance in seat.running:
             ticks = instance.isa.clock.take_ticks()
             if ticks:

@@ -6,8 +6,6 @@ from septum.discovery.hwrpb import isa_devices, memory_runs
 from septum.engine.alpha.processor import state as s
 from septum.engine.alpha.vmm.instance import Instance
 from septum.engine.alpha.vmm.monitor import Monitor
-from septum.engine.alpha.vmm.palcode.interrupts import Delivered
-from septum.interrupts.table import VMM, Interrupt
 from septum.layouts import alpha as a
 from septum.layouts import hwrpb, palcode
 from septum.units import PciAddress
@@ -103,51 +101,10 @@ def translations(instance: Instance) -> Rows:
 
 def interrupts(monitor: Monitor) -> Rows:
     """The interrupt table of the whole machine, as the patent's example has it [0039]."""
-    instances = monitor.instances.values()
-    rows = _shared(monitor)
-    lines = [
-        (wire.machine_bit, name_of(one, PciAddress.parse(wire.device)), one, wire.bit)
-        for one in instances
-        if one.starts
-        for wire in one.interrupts.wires
-    ]
-    for machine_bit, name, one, bit in sorted(lines, key=lambda line: (line[1], line[0])):
-        row = _device(name, one, bit, one.interrupts.lines[bit])
-        rows.append(row.row() | {"line": f"DRIR {machine_bit}"})
-    return [{"interrupt request": number, **row} for number, row in enumerate(rows)]
-
-
-def _shared(monitor: Monitor) -> Rows:
-    """What the VMM handles itself: shared by all."""
-    instances = monitor.instances.values()
-
-    def counted(name: str) -> int:
-        return sum(one.counters[name] for one in instances)
-
-    ticks = sum(one.interrupts.clock.count for one in instances if one.starts)
-    table = (
-        Interrupt("NMI", "halt button", VMM, "there is none", 0),
-        Interrupt("machine check", "chipset", VMM, "as entInt type 2", counted("machine check")),
-        Interrupt("timer", "interval timer", VMM, "as entInt type 1, queued", ticks),
-        Interrupt("interprocessor", "processor", VMM, "one processor an instance", 0),
-        Interrupt(
-            "cycle counter", "processor", VMM, "ends time slices",
-            sum(seat.switches for seat in monitor.seats),
-        ),
-    )
-    return [row.row() for row in table]
-
-
-def _device(name: str, instance: Instance, bit: int, line: Delivered) -> Interrupt:
-    vector = palcode.VECTOR_DEVICE + (palcode.ISA_LINES + bit) * palcode.VECTOR_STEP
-    handler = f"{_handler(instance)}, vector {vector:#x}"
-    return Interrupt("device", name, instance.name, handler, line.count)
-
-
-def _handler(instance: Instance) -> str:
-    """The address its operating system registered for interrupts."""
-    address = instance.pal.entries[palcode.Entry.INTERRUPT]
-    return "not registered" if address is None else f"{address & _WORD:#x}"
+    for one in monitor.instances.values():
+        if one.starts:
+            one.interrupts.programmed(one.ended is None)
+    return monitor.interrupts.rows()
 
 
 def exits(instance: Instance) -> Rows:

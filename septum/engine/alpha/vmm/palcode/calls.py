@@ -12,6 +12,7 @@ from septum.engine.alpha.processor import state as s
 from septum.engine.alpha.vmm.palcode.console import dispatch, fixup
 from septum.engine.alpha.vmm.palcode.entries import enter, instruction_fault, rti
 from septum.engine.alpha.vmm.palcode.registers import Halted, OutsideMemory, Palcode
+from septum.interrupts.table import INTERPROCESSOR
 from septum.layouts import alpha as a
 from septum.layouts import palcode
 from septum.layouts.palcode import Call, Entry, InstructionFault
@@ -61,6 +62,7 @@ def _swppal(pal: Palcode) -> None:
 def _wripir(pal: Palcode) -> None:
     """One processor an instance: nobody to interrupt but itself."""
     pal.counters["interprocessor request"] += 1
+    pal.fielded(INTERPROCESSOR)
 
 
 def _rdmces(pal: Palcode) -> None:

@@ -12,6 +12,7 @@ from septum.engine.alpha.processor import state as s
 from septum.engine.alpha.vmm.palcode.bus import SIZES, done
 from septum.engine.alpha.vmm.palcode.entries import interrupt
 from septum.engine.alpha.vmm.palcode.registers import OutsideMemory, Palcode, signed
+from septum.interrupts.table import MACHINE_CHECK
 from septum.layouts import alpha as a
 from septum.layouts import palcode
 from septum.translation.verdict import all_ones
@@ -40,6 +41,7 @@ def nonexistent(pal: Palcode, physical: int, what: str, why: str, is_fetch: bool
     level, kind = palcode.IPL_MACHINE_CHECK, palcode.InterruptKind.MACHINE_CHECK
     interrupt(pal, level, kind, palcode.VECTOR_SYSTEM_CHECK, logout)
     pal.counters["machine check"] += 1
+    pal.fielded(MACHINE_CHECK)
 
 
 def _end(pal: Palcode) -> None:

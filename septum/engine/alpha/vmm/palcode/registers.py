@@ -77,6 +77,7 @@ class Palcode:
         self.fill = self.context.buffer.fill
         self.player_of: Callable[[int], Access] = _no_player
         self.output: Callable[[bytes], None] = _drop
+        self.fielded: Callable[[str], None] = _forget  # a processor's own request was handled
         self.environment: dict[int, bytes] = {}
         self.reset()
 
@@ -194,6 +195,10 @@ class Palcode:
 
 def _drop(data: bytes) -> None:
     """Nobody reads it."""
+
+
+def _forget(request: str) -> None:
+    """No interrupt table counts it."""
 
 
 def _no_player(page: int) -> Access:
