@@ -142,7 +142,7 @@ def counts(counts: Mapping[str, int]) -> str:
 
 
 def interrupts(found: Row) -> list[str]:
-    columns = ("instance", "request", "device", "handled_by", "handler", "count", "during I/O")
+    columns = ("instance", "request", "device", "handled_by", "handler", "count", "in I/O")
     rows = [
         [
             *(str(row.get(name) or "") for name in columns[:5]),

@@ -75,16 +75,23 @@ def instance(name: str, number: int) -> dict[str, Any]:
 
 
 def interrupt(name: str, request: str, device: str, by: str, count: int | None) -> dict[str, Any]:
-    row = {"instance": name, "request": request, "device": device, "handled_by": by}
+    row = {"instance": name, "request": request, "line": "", "device": device, "handled_by": by}
     handler = "emulated by KVM" if by == judges.VMM else "vector 33 of processor 0"
-    return {**row, "handler": handler, "count": count}
+    return {**row, "delivery": "deliver", "handler": handler, "count": count}
 
 
 def interrupts() -> list[dict[str, Any]]:
-    rows = []
-    for name, (scsi, ethernet) in OWNED.items():
-        rows.append({**interrupt(name, "INTx A", scsi, name, 700), "handler": "GSI 16, level"})
-        rows.append(interrupt(name, "MSI-X 0", ethernet, name, 50))
+    rows = [
+        {**interrupt("(all)", request, device, judges.VMM, 7000), "line": judges.LINES[request],
+         "handler": "Linux, below the VMM"}
+        for request, device in judges.EVERYBODYS.items()
+    ]  # fmt: skip
+    for number, (name, (scsi, ethernet)) in enumerate(OWNED.items()):
+        line = {"handler": "GSI 16, level", "line": f"IRQ {number + 20}"}
+        rows.append({**interrupt(name, "INTx A", scsi, name, 700), **line})
+        rows.append(
+            {**interrupt(name, "MSI-X 0", ethernet, name, 50), "line": f"IRQ {number + 30}"}
+        )
         rows += [
             interrupt(name, request, device, judges.VMM, None)
             for request, device in judges.VMM_REQUESTS.items()

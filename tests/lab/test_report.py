@@ -232,7 +232,10 @@ def another_fault(**values: str) -> Change:
 
 PINGED = attempts.BYSTANDERS_PINGS
 LEASE, FOREIGN = ("ethernet", "address"), "10.1.0.16/24"
-MISSING_ROWS = [("interrupt_table", without_rows(request)) for request in judges.VMM_REQUESTS]
+MISSING_ROWS = [
+    ("interrupt_table", without_rows(request))
+    for request in (*judges.VMM_REQUESTS, *judges.EVERYBODYS)
+]
 WRONG: list[tuple[str, Change]] = [
     ("blue.pci", hide_own),
     ("blue.pci", listing("blue", "0000:02:00.0")),
@@ -247,11 +250,11 @@ WRONG: list[tuple[str, Change]] = [
     ("interrupt_table", with_row("blue", "MSI-X 0", "0000:02:00.0", "blue", 3)),
     ("interrupt_table", with_row("blue", "MSI-X 9", "0000:00:09.0", "blue", 3)),
     ("interrupt_table", with_row("red", "IPI", "interprocessor", "VMM", None)),
-    ("interrupt_table", in_row(1, request="INTx A")),
-    ("interrupt_table", in_row(0, added=0)),
-    ("interrupt_table", in_row(0, handled_by="VMM")),
-    ("interrupt_table", in_row(0, handler="emulated by KVM")),
-    ("interrupt_table", in_row(0, added=701)),
+    ("interrupt_table", in_row(6, request="INTx A")),
+    ("interrupt_table", in_row(5, added=0)),
+    ("interrupt_table", in_row(5, handled_by="VMM")),
+    ("interrupt_table", in_row(5, handler="emulated by KVM")),
+    ("interrupt_table", in_row(5, added=701)),
     *MISSING_ROWS,
     ("blue.os", blues("os", to="Linux green 6.12")),
     ("blue.memory_bytes", blues("memory_bytes", to=(512 << 20) - (384 << 10))),
