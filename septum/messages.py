@@ -4,7 +4,8 @@ A record (NamedTuple) becomes an object of its fields; the reader names the type
 this module knows none of them. Bytes become hexadecimal text.
 
 Supervisor, at control:
-    {"ask": "up", "partitions": [...], "machine": {...}}  → events of each instance, then done
+    {"ask": "up", "platform": name, "partitions": [...], "machine": {...}}
+        → events of each instance, then done
     {"ask": "take back"}  on that connection: stop what it started → more events, then done
     Done: {"done": true, "gone": started instances were taken back, "rows": [...]}
     {"ask": "down", "names": [...], "within": seconds}  → events, then done
@@ -17,12 +18,13 @@ Either may answer {"error": {"what", "because", "remedy"}}.
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from septum.errors import Problem
 
 Message = dict[str, Any]
+Report = Callable[[str, Mapping[str, object]], None]  # an instance tells of an event
 LONGEST_LINE = 64 << 20  # bytes; a whole machine's configuration space fits many times
 
 Record = TypeVar("Record")

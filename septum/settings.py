@@ -1,6 +1,7 @@
 """What can an administrator set, under which key, and what does it mean?
 
-Every setting is declared once, here: the file's reader, its errors and the manual come from it.
+Every setting is declared once, here: the file's reader, its errors, its defaults and the manual
+come from it. So is every platform, by its name: platforms/registry.py finds the rest.
 
 setting("instance", "memory")   one of them
 manual()                        all of them, as text for people
@@ -9,8 +10,9 @@ manual()                        all of them, as text for people
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from septum.units import PciAddress, parse_size
 
@@ -44,6 +46,7 @@ class Shape(NamedTuple):
     read: Callable[[object], object]
     each: bool = False  # a list whose elements are read one by one
     section: str = ""  # an inline table, read by the settings of this section
+    pairs: bool = False  # an inline table, whose keys and values are read one by one
 
 
 def _text(value: object) -> str:
@@ -119,6 +122,7 @@ COUNT = Shape("1 or more", _count)
 WEIGHT = Shape("1 to 10000", _weight)
 ADDRESSES = Shape('a list of PCI addresses such as "0000:01:00.0"', _address, each=True)
 BUSES = Shape('a list of PCI buses such as "0000:03"', _bus, each=True)
+PAIRS_OF_BUSES = Shape('a table such as { "0000:03" = "0000:00" }', _bus, pairs=True)
 MEMORY = Shape("a size, or a table of base and float", _size, section="memory")
 PROCESSORS = Shape("a table of share or own", _size, section="processors")
 
@@ -133,6 +137,28 @@ class Setting(NamedTuple):
     help: str
 
 
+class PlatformName(NamedTuple):
+    """A kind of computer that a table may divide."""
+
+    name: str
+    refuses: Mapping[str, str] = MappingProxyType({})  # a setting, as section.key: why
+
+
+PLATFORMS = (
+    PlatformName(
+        "pc",
+        {
+            "machine.computer": "it divides the computer that Septum runs on",
+            "memory.at": "Linux gives what memory it has free",
+            "instance.isa": "Linux, or firmware, drives what is on this computer's ISA bus",
+            "instance.interrupts": "KVM delivers them: to a running processor at once, to a waiting"
+            " one when Linux runs it; nothing is asked in between that could keep them",
+        },
+    ),
+    PlatformName("alpha"),
+)
+PLATFORM_NAMES = tuple(platform.name for platform in PLATFORMS)
+
 SECTIONS = {
     "machine": "[machine]",
     "instance": "[instances.NAME]",
@@ -141,8 +167,8 @@ SECTIONS = {
 }
 
 SETTINGS: tuple[Setting, ...] = (
-    Setting("machine", "platform", _one_of("pc", "alpha"), "pc", "what the table divides"),
-    Setting("machine", "computer", TEXT, "", "alpha: the computer, a name or a machine file"),
+    Setting("machine", "platform", _one_of(*PLATFORM_NAMES), "pc", "what the table divides"),
+    Setting("machine", "computer", TEXT, "", "the computer, a name or a machine file"),
     Setting("instance", "kernel", PATH, REQUIRED, "the kernel to start, unmodified"),
     Setting("instance", "initrd", PATH, None, "the initial RAM disk that goes with it"),
     Setting("instance", "command_line", TEXT, "", "what the kernel is told"),
@@ -150,6 +176,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("instance", "processors", PROCESSORS, REQUIRED, "the processors it runs on"),
     Setting("instance", "functions", ADDRESSES, (), "devices it owns"),
     Setting("instance", "buses", BUSES, (), "it owns all on these buses and below"),
+    Setting(
+        "instance",
+        "present",
+        PAIRS_OF_BUSES,
+        (),
+        "buses it finds under other numbers: the machine's number, and its own for it",
+    ),
     Setting("instance", "without_reset", ADDRESSES, (), "owned though they cannot be reset"),
     Setting("instance", "isa", NAMES, (), "devices of an ISA bus it owns"),
     Setting(
@@ -157,7 +190,7 @@ SETTINGS: tuple[Setting, ...] = (
         "interrupts",
         _one_of("switch", "queue"),
         "switch",
-        "alpha: when others run and its device asks, run it at once, or when its turn comes",
+        "when others run and its device asks, run it at once, or when its turn comes",
     ),
     Setting(
         "instance",
@@ -168,7 +201,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("memory", "base", SIZE, REQUIRED, "never lent"),
     Setting("memory", "float", SIZE, 0, "may be lent to others"),
-    Setting("memory", "at", SIZE, None, "alpha: where in the computer's memory it begins"),
+    Setting("memory", "at", SIZE, None, "where in the computer's memory it begins"),
     Setting("processors", "share", NUMBERS, None, "used together with others"),
     Setting("processors", "own", NUMBERS, None, "used by nobody else"),
     Setting("processors", "count", COUNT, 0, "how many it finds; without it, all that are named"),
@@ -186,14 +219,32 @@ def setting(section_name: str, key: str) -> Setting:
     return section(section_name)[key]
 
 
+def default(section_name: str, key: str) -> Any:
+    """What a setting is when the file does not say; for records made without a file too."""
+    return setting(section_name, key).default
+
+
+def refusal(item: Setting, platform: str) -> str:
+    """Why a platform's tables may not have a setting; "" when they may, or there is no such."""
+    word = f"{item.section}.{item.key}"
+    return next((one.refuses.get(word, "") for one in PLATFORMS if one.name == platform), "")
+
+
+def known_to(item: Setting) -> tuple[str, ...]:
+    """The platforms whose tables may have a setting."""
+    return tuple(one.name for one in PLATFORMS if not refusal(item, one.name))
+
+
 def manual() -> str:
-    """All settings as aligned text: key, shape, default, meaning."""
+    """All settings as aligned text: key, platforms unless all, meaning, shape, default."""
     lines: list[str] = []
     width = max(len(item.key) for item in SETTINGS)
     for name, title in SECTIONS.items():
         lines += ["", title] if lines else [title]
         for item in section(name).values():
-            lines.append(f"  {item.key:{width}}  {item.help}; {item.shape.name}{_default(item)}")
+            some = "" if known_to(item) == PLATFORM_NAMES else f"{', '.join(known_to(item))}: "
+            meaning = f"{some}{item.help}; {item.shape.name}{_default(item)}"
+            lines.append(f"  {item.key:{width}}  {meaning}")
     return "\n".join(lines)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from septum.errors import NotRunning, Problem
+from septum.errors import Problem
 
 DEFINED = "defined"
 STARTING = "starting"
@@ -52,11 +52,3 @@ def moved(name: str, now: str, to: str) -> str:
             remedy=f"from here it can become {' or '.join(FOLLOWS[now])}",
         )
     return to
-
-
-def require_running(name: str, now: str, wish: str) -> None:
-    """NotRunning unless an instance runs."""
-    if now != RUNNING:
-        raise NotRunning(
-            f"cannot {wish} {name}", because=f"it is {now}", remedy="wait until it is running"
-        )

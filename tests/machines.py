@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from septum.machine.inventory import INTERRUPT_CONTROLLERS
 from septum.machine.model import (
     Bar,
     Bridge,
@@ -304,6 +305,7 @@ def a_machine(**changes: Any) -> Machine:
                 (Span(0, 0xCF8), Span(0xD00, 0xF300)),
             ),
         ),
+        "decoded": INTERRUPT_CONTROLLERS,
         "ecam": (Ecam(0, 0, 255, Span(0xB0000000, 256 * MiB)),),
         "iommu": Iommu(True, True, groups_of(functions)),
         "huge_pages": (HugePages(2 * MiB, 1024, 1024),),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from septum import settings
+from septum.partitions.draft import DraftInstance
+from septum.partitions.model import MemorySlice, Partition, PartitionTable, Processors
 from septum.settings import REQUIRED, SECTIONS, SETTINGS, PciBus
 
 
@@ -58,3 +60,26 @@ def test_buses() -> None:
 def test_the_nearest_word() -> None:
     assert settings.nearest("memroy", ("memory", "kernel")) == "memory"
     assert settings.nearest("zzz", ("memory", "kernel")) == ""
+
+
+def test_a_setting_is_a_field_of_the_records_made_of_it() -> None:
+    """The reader and the table hand values on by name, so a new key is a row and two fields."""
+    keys = set(settings.section("instance"))
+    assert set(DraftInstance._fields) == {"name", *keys}
+    assert set(Partition._fields) <= {"name", *keys}
+    for kind, section in (
+        (Partition, "instance"),
+        (Processors, "processors"),
+        (MemorySlice, "memory"),
+        (PartitionTable, "machine"),
+    ):
+        for key, value in kind._field_defaults.items():
+            assert value is settings.default(section, key), key
+
+
+def test_platforms_refuse_words_that_there_are() -> None:
+    words = {f"{item.section}.{item.key}" for item in SETTINGS}
+    assert {word for platform in settings.PLATFORMS for word in platform.refuses} <= words
+    assert settings.known_to(settings.setting("instance", "isa")) == ("alpha",)
+    assert settings.known_to(settings.setting("instance", "kernel")) == ("pc", "alpha")
+    assert "  alpha: devices of an ISA bus" in settings.manual()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from septum import state
-from septum.errors import NotRunning, Problem
+from septum.errors import Problem
 
 STATES = st.sampled_from(sorted(state.FOLLOWS))
 
@@ -56,9 +56,3 @@ def test_only_a_start_makes_an_instance_active(now: str) -> None:
 )
 def test_an_ending_leaves_a_state(reason: str, left: str) -> None:
     assert state.after(state.Ending(reason)) == left
-
-
-def test_wishes_that_need_a_running_instance() -> None:
-    state.require_running("blue", state.RUNNING, "revoke from")
-    with pytest.raises(NotRunning, match="cannot revoke from blue"):
-        state.require_running("blue", state.STARTING, "revoke from")

@@ -1,7 +1,8 @@
 """Which function's register does an access to configuration space name?
 
-Two ways in: mechanism #1 (a latch at port 0xCF8, a data window behind it) and ECAM (memory).
-Both hand the access to a responder, which knows who is there. PCI 3.0, 3.2.2.3.2; PCIe 5.0, 7.2.2.
+Two ways in: mechanism #1 (a latch at port 0xCF8, a data window behind it) and areas of memory
+(ECAM; on an Alpha the Pchip's). Both hand the access to a responder, which knows who is there.
+PCI 3.0, 3.2.2.3.2; PCIe 5.0, 7.2.2.
 """
 
 from __future__ import annotations
@@ -89,17 +90,24 @@ class ConfigurationMechanism:
                 part = value >> 8 * (start - address) & _ones(size)
                 self._responder.write(*target, size, part)
 
+    def ecam_access(self, address: int, width: int, value: int | None) -> int:
+        """A write of this value, or a read (None)."""
+        if value is None:
+            return self.ecam_read(address, width)
+        self.ecam_write(address, width, value)
+        return 0
+
     def _decode(self, address: int) -> tuple[PciAddress, int] | None:
         for area in self._ecam:
             inside = address - area.span.start
             if not 0 <= inside < area.span.size:
                 continue
-            bus = area.first_bus + (inside >> pci.ECAM_BUS_SHIFT)
+            number, offset = divmod(inside, 1 << area.function_shift)
+            number, function = divmod(number, pci.FUNCTIONS_PER_DEVICE)
+            number, device = divmod(number, pci.DEVICES_PER_BUS)
+            bus = area.first_bus + number
             if bus > area.last_bus:
                 return None
-            device = (inside >> pci.ECAM_DEVICE_SHIFT) % pci.DEVICES_PER_BUS
-            function = (inside >> pci.ECAM_FUNCTION_SHIFT) % pci.FUNCTIONS_PER_DEVICE
-            offset = inside % pci.EXTENDED_CONFIGURATION_SIZE
             return PciAddress(area.domain, bus, device, function), offset
         return None
 

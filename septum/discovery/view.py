@@ -2,6 +2,8 @@
 
 Decided once, before the instance runs, from the machine and the partition; touches nothing.
 Everything that is not in the view is concealed: reads answer all ones, writes are dropped.
+Each function, bridge and root bus is in it as the instance sees it, which is where it is on the
+machine unless the table presents its bus as another [0046]-[0048]; `machine` says where that is.
 Not here: what the instance may do with what it finds (translation).
 """
 
@@ -11,20 +13,23 @@ from typing import NamedTuple
 
 from septum.errors import MachineProblem
 from septum.layouts import pci
+from septum.machine.division import is_isa_bridge
 from septum.machine.model import Ecam, Function, Machine, RootBus
 from septum.partitions.model import Partition
+from septum.partitions.present import Numbering, numbering, renumbered, ways
+from septum.settings import PciBus
 from septum.units import PciAddress, Span
 
 __all__ = ["View", "view"]
 
 
 class View(NamedTuple):
-    """What one instance finds, all at the machine's own addresses; sorted by address.
+    """What one instance finds, at the addresses where it sees it; sorted by address.
 
-    `functions` are its own. The rest the VMM plays: `bridges` on their way, `placeholders`
-    (a function 0 that is concealed or not there, where a sibling must be found) and
-    `host_bridges` (00.0 of each root bus in use: the machine's own is shared between owners,
-    so it is emulated [0046]).
+    `functions` are its own. The rest the VMM plays: `bridges` on their way, `shared` ones that
+    every instance of the machine finds, `placeholders` (a function 0 that is concealed or not
+    there, where a sibling must be found) and `host_bridges` (one for each root bus in use: the
+    machine's own is shared between owners, so it is emulated [0046]).
     """
 
     name: str
@@ -34,6 +39,8 @@ class View(NamedTuple):
     host_bridges: tuple[PciAddress, ...]
     root_buses: tuple[RootBus, ...]
     ecam: tuple[Ecam, ...]
+    numbers: Numbering = Numbering({})
+    shared: tuple[Function, ...] = ()
 
     def function(self, address: PciAddress) -> Function | None:
         """The exposed function at an address, or None."""
@@ -41,6 +48,15 @@ class View(NamedTuple):
             if function.address == address:
                 return function
         return None
+
+    def machine(self, address: PciAddress) -> PciAddress:
+        """Where on the machine that is which the instance sees at an address."""
+        return self.numbers.machine(address)
+
+    def machine_bus(self, bus: RootBus) -> PciBus:
+        """The machine's bus that the instance sees as this root bus."""
+        seen = PciBus(bus.domain, bus.first)
+        return next((own for own, number in self.numbers.seen.items() if number == seen), seen)
 
     def bridge_above(self, function: Function) -> Function | None:
         """The presented bridge a function or bridge stands behind; None on a root bus."""
@@ -56,14 +72,22 @@ def view(machine: Machine, partition: Partition) -> View:
     MachineProblem when a function of the partition, or a bridge on its way, is not there.
     """
     owned = tuple(_found(machine, address) for address in sorted(partition.functions))
+    # The platform's are never one owner's, even when they were listed.
+    own = tuple(one for one in owned if machine.hosted or not is_isa_bridge(one))
+    numbers = numbering(machine, partition.present, [one.address for one in own])
+    try:
+        on_the_way = ways(machine, own, numbers)
+    except KeyError as missing:
+        _found(machine, missing.args[0])
+        raise
     # A bridge has no registers an owner could drive: it is played even when it was listed.
-    functions = tuple(function for function in owned if not function.is_bridge)
-    bridges = _ways(machine, owned)
-    roots = _roots(machine, functions, bridges)
-    hosts = tuple(PciAddress(root.domain, root.first, 0, 0) for root in roots)
-    presented = {item.address for item in (*functions, *bridges)}
-    # An owner that was given the machine's own 00:00.0 by name would hide its root bus.
-    hosts = tuple(address for address in hosts if address not in presented)
+    functions, bridges = renumbered(
+        (function for function in own if not function.is_bridge), on_the_way, numbers
+    )
+    roots = _roots(machine, functions, bridges, numbers)
+    shared = _shared(machine, roots)
+    presented = {item.address for item in (*functions, *bridges, *shared)}
+    hosts = _host_bridges(roots, presented)
     zeroes = {address._replace(function=0) for address in presented}
     return View(
         name=partition.name,
@@ -73,6 +97,8 @@ def view(machine: Machine, partition: Partition) -> View:
         host_bridges=hosts,
         root_buses=roots,
         ecam=_areas(machine, roots),
+        numbers=numbers,
+        shared=shared,
     )
 
 
@@ -87,34 +113,84 @@ def _found(machine: Machine, address: PciAddress) -> Function:
     return function
 
 
-def _ways(machine: Machine, owned: tuple[Function, ...]) -> tuple[Function, ...]:
-    """Every bridge between these functions and their root buses, and those among them."""
-    bridges = {function.address: function for function in owned if function.is_bridge}
-    for function in owned:
-        parent = function.parent
-        while parent is not None and parent not in bridges:
-            above = _found(machine, parent)
-            bridges[parent] = above
-            parent = above.parent
-    return tuple(bridges[address] for address in sorted(bridges))
+def _shared(machine: Machine, roots: tuple[RootBus, ...]) -> tuple[Function, ...]:
+    """The ISA bridge of a machine that nobody hosts: its bus is everybody's, so all find it."""
+    if machine.hosted:
+        return ()
+    first = roots[0]
+    bridges = [one for one in machine.functions if is_isa_bridge(one)][:1]
+    return tuple(
+        one._replace(address=one.address._replace(domain=first.domain, bus=first.first))
+        for one in bridges
+    )
+
+
+def _host_bridges(
+    roots: tuple[RootBus, ...], presented: set[PciAddress]
+) -> tuple[PciAddress, ...]:
+    """Where each root's host bridge answers: as device 0, or the first that is free.
+
+    Linux believes in configuration mechanism #1 only where bus 0 has a host bridge. A function of
+    an owner stands at device 0 when it was given the machine's own by name, or when the bus it is
+    on is presented as a root bus.
+    """
+    found = []
+    for root in roots:
+        if not root.is_function:
+            continue
+        taken = {
+            one.device for one in presented if (one.domain, one.bus) == (root.domain, root.first)
+        }
+        free = [device for device in range(pci.DEVICES_PER_BUS) if device not in taken]
+        if free:
+            found.append(PciAddress(root.domain, root.first, free[0], 0))
+    return tuple(found)
 
 
 def _roots(
-    machine: Machine, functions: tuple[Function, ...], bridges: tuple[Function, ...]
+    machine: Machine,
+    functions: tuple[Function, ...],
+    bridges: tuple[Function, ...],
+    numbers: Numbering,
 ) -> tuple[RootBus, ...]:
-    """The root buses in use, and always the first: mechanism #1 begins to look there."""
-    used: list[RootBus] = []
-    for root in sorted(machine.root_buses, key=lambda root: (root.domain, root.first)):
-        below = [
-            item
-            for item in (*bridges, *functions)
-            if item.address.domain == root.domain and root.first <= item.address.bus <= root.last
-        ]
-        if below or (root.domain, root.first) == (0, 0):
-            used.append(_widened(root, below))
-    if not used or (used[0].domain, used[0].first) != (0, 0):
-        used.insert(0, RootBus(0, 0, 0, (), ()))
-    return tuple(used)
+    """The root buses in use, as they are seen, and always the first: an OS begins to look there."""
+    used: dict[tuple[int, int], RootBus] = {}
+    candidates = [(PciBus(root.domain, root.first), root) for root in machine.root_buses]
+    candidates += [(bus, _root_behind(machine, bus)) for bus in numbers.roots]
+    for bus, root in candidates:
+        seen = numbers.bus(bus)
+        below = [item for item in (*bridges, *functions) if _is_below(machine, item, bus, numbers)]
+        if below or (seen.domain, seen.bus) == (0, 0):
+            shown = root._replace(
+                domain=seen.domain, first=seen.bus, last=seen.bus + root.last - root.first
+            )
+            used.setdefault((seen.domain, seen.bus), shown)
+            if below:
+                used[seen.domain, seen.bus] = _widened(shown, below)
+    if (0, 0) not in used:
+        is_function = any(root.is_function for root in machine.root_buses)
+        used[0, 0] = RootBus(0, 0, 0, (), (), is_function or not machine.root_buses)
+    return tuple(used[place] for place in sorted(used))
+
+
+def _is_below(machine: Machine, item: Function, root: PciBus, numbers: Numbering) -> bool:
+    at = numbers.machine(item.address)
+    return numbers.root_above(machine, PciBus(at.domain, at.bus)) == root
+
+
+def _root_behind(machine: Machine, bus: PciBus) -> RootBus:
+    """A bus behind a bridge, as the root bus it is presented as: with the bridge's windows."""
+    ways_to_it = (
+        one.bridge
+        for one in machine.functions
+        if one.bridge and (one.address.domain, one.bridge.secondary) == (bus.domain, bus.bus)
+    )
+    way = next(ways_to_it, None)
+    if way is None:
+        return RootBus(bus.domain, bus.bus, bus.bus, (), ())
+    memory = tuple(window for window in (way.memory, way.prefetchable) if window is not None)
+    io = (way.io,) if way.io is not None else ()
+    return RootBus(bus.domain, bus.bus, way.subordinate, memory, io)
 
 
 def _widened(root: RootBus, below: list[Function]) -> RootBus:
@@ -172,6 +248,6 @@ def _areas(machine: Machine, roots: tuple[RootBus, ...]) -> tuple[Ecam, ...]:
         ]
         if ends:
             last = min(max(ends), area.last_bus)
-            size = (last - area.first_bus + 1) * pci.ECAM_BUS_SIZE
+            size = (last - area.first_bus + 1) * area.bus_size
             areas.append(area._replace(last_bus=last, span=Span(area.span.start, size)))
     return tuple(areas)

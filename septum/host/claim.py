@@ -89,7 +89,10 @@ def driver_of(address: str, root: str = "/") -> str | None:
 
 
 def restore(entry: Entry, root: str = "/") -> None:
-    """Put a function back as the entry says it was; nothing when it is gone from the machine."""
+    """Put a function back as the entry says it was; nothing when it is gone from the machine.
+
+    HostProblem when Linux refuses, and when it agrees but the driver has not come back.
+    """
     device = _device(root, entry.address)
     if not os.path.isdir(device):
         return
@@ -102,6 +105,13 @@ def restore(entry: Entry, root: str = "/") -> None:
         finally:
             # A device whose override was set keeps it; else any driver may have it again.
             _write(device, "driver_override", entry.driver_override + "\n")
+    now = driver_of(entry.address, root)
+    if now != entry.driver and os.path.isdir(device):
+        raise HostProblem(
+            f"cannot give {entry.address} back to Linux",
+            because=f"{entry.driver or 'no driver'} had it, and {now or 'no driver'} has it now",
+            remedy=f"see dmesg; modprobe {entry.driver}, then septum ps" if entry.driver else "",
+        )
 
 
 def restore_abandoned(journal: Journal, root: str = "/") -> list[str]:

@@ -86,6 +86,10 @@ class Journal:
         found = (self.read(n.removesuffix(SUFFIX)) for n in names if n.endswith(SUFFIX))
         return [entry for entry in found if entry is not None]
 
+    def left_by(self, instance: str) -> list[Entry]:
+        """What an instance that is no more has not given back."""
+        return [entry for entry in self.abandoned() if entry.instance == instance]
+
     def abandoned(self) -> list[Entry]:
         """Entries whose holder is dead: what they name has to be given back."""
         return [entry for entry in self.entries() if not entry.holder.is_alive]

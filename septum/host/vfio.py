@@ -16,6 +16,7 @@ from typing import NamedTuple
 from septum.errors import HostProblem, explained
 from septum.layouts import vfio
 from septum.layouts.vfio import VFIO
+from septum.syscall import ioctl
 from septum.units import PAGE, align_up
 
 _GROUP_REMEDIES = {
@@ -69,17 +70,18 @@ class Container:
         """Take hold of one function, whose group is `group`."""
         group_fd = self._group(group)
         name = ctypes.create_string_buffer(address.encode())
-        device = Device(address, VFIO.GROUP_GET_DEVICE_FD(group_fd, name))
+        device = Device(address, ioctl(group_fd, VFIO.GROUP_GET_DEVICE_FD, name))
         self._devices.append(device)
         return device
 
     def map(self, host: int, address: int, size: int) -> None:
         """Let the devices reach `size` bytes of ours at `host` under bus address `address`."""
         flags = vfio.DMA_MAP_READ | vfio.DMA_MAP_WRITE
-        VFIO.IOMMU_MAP_DMA(self.fd, vfio.DmaMap(flags=flags, vaddr=host, iova=address, size=size))
+        run = vfio.DmaMap(flags=flags, vaddr=host, iova=address, size=size)
+        ioctl(self.fd, VFIO.IOMMU_MAP_DMA, run)
 
     def unmap(self, address: int, size: int) -> None:
-        VFIO.IOMMU_UNMAP_DMA(self.fd, vfio.DmaUnmap(iova=address, size=size))
+        ioctl(self.fd, VFIO.IOMMU_UNMAP_DMA, vfio.DmaUnmap(iova=address, size=size))
 
     def _group(self, number: int) -> int:
         if number in self._groups:
@@ -87,7 +89,7 @@ class Container:
         with explained(f"cannot open IOMMU group {number}", _GROUP_REMEDIES):
             fd = os.open(f"/dev/vfio/{number}", os.O_RDWR | os.O_CLOEXEC)
         status = vfio.GroupStatus()
-        VFIO.GROUP_GET_STATUS(fd, status)
+        ioctl(fd, VFIO.GROUP_GET_STATUS, status)
         if not status.flags & vfio.GROUP_FLAGS_VIABLE:
             os.close(fd)
             raise HostProblem(
@@ -95,10 +97,10 @@ class Container:
                 because="a function of it is still driven by Linux",
                 remedy="give the whole group to one instance",
             )
-        VFIO.GROUP_SET_CONTAINER(fd, vfio.FileDescriptor(fd=self.fd))
+        ioctl(fd, VFIO.GROUP_SET_CONTAINER, vfio.FileDescriptor(fd=self.fd))
         self._groups[number] = fd
         if not self._typed:
-            VFIO.SET_IOMMU(self.fd, vfio.TYPE1V2_IOMMU)
+            ioctl(self.fd, VFIO.SET_IOMMU, vfio.TYPE1V2_IOMMU)
             self._typed = True
         return fd
 
@@ -110,7 +112,7 @@ class Device:
         self.address = address
         self.fd = fd
         info = vfio.DeviceInfo()
-        VFIO.DEVICE_GET_INFO(fd, info)
+        ioctl(fd, VFIO.DEVICE_GET_INFO, info)
         self.can_reset = bool(info.flags & vfio.DEVICE_FLAGS_RESET)
         self.regions = tuple(self._region(n) for n in range(vfio.PCI_CONFIG_REGION + 1))
         self.interrupts = tuple(self._interrupts(n) for n in range(vfio.PCI_MSIX_IRQ + 1))
@@ -122,7 +124,7 @@ class Device:
         os.close(self.fd)
 
     def reset(self) -> None:
-        VFIO.DEVICE_RESET(self.fd, 0)
+        ioctl(self.fd, VFIO.DEVICE_RESET, 0)
 
     def configuration(self) -> bytes:
         """All of configuration space, as VFIO shows it to an owner."""
@@ -188,12 +190,12 @@ class Device:
         )
         data = b"".join(event.to_bytes(4, "little", signed=True) for event in events)
         text = bytes(header) + data
-        return VFIO.DEVICE_SET_IRQS(self.fd, ctypes.create_string_buffer(text, len(text)))
+        return ioctl(self.fd, VFIO.DEVICE_SET_IRQS, ctypes.create_string_buffer(text, len(text)))
 
     def _region(self, index: int) -> Region:
         info = vfio.RegionInfo(index=index)
         try:
-            VFIO.DEVICE_GET_REGION_INFO(self.fd, info)
+            ioctl(self.fd, VFIO.DEVICE_GET_REGION_INFO, info)
         except HostProblem:
             return Region(0, 0, 0)  # Linux answers EINVAL for a region the device lacks
         return Region(info.flags, info.size, info.offset)
@@ -201,7 +203,7 @@ class Device:
     def _interrupts(self, index: int) -> InterruptIndex:
         info = vfio.IrqInfo(index=index)
         try:
-            VFIO.DEVICE_GET_IRQ_INFO(self.fd, info)
+            ioctl(self.fd, VFIO.DEVICE_GET_IRQ_INFO, info)
         except HostProblem:
             return InterruptIndex(0, False)
         return InterruptIndex(info.count, not info.flags & vfio.IRQ_INFO_NORESIZE)

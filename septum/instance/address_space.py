@@ -1,100 +1,184 @@
-"""Who answers for each address of an instance? Its ports and its guest-physical addresses.
+"""Who answers for each address of an instance, and what is installed of it? Its ports and memory.
 
-Holds the two trap maps and the leases; installs a lease at the first touch of a BAR and takes
-it back when asked.
+The maps and the leases decide; here is done what they say: a memory slot for what its processors
+may reach, an IOMMU mapping for what its devices may, and both undone when they are taken back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from septum.engine.kvm.machine import VirtualMachine
-from septum.errors import HostProblem
-from septum.host.vfio import Device
-from septum.translation.leases import Lease, Leases, Window, judge
+from septum.errors import HostProblem, Problem
+from septum.host.vfio import Container, Device
+from septum.memory.slices import Slice
+from septum.translation.leases import DEVICES, PROCESSOR, SIDES, Cut, Lease, Leases, leased
 from septum.translation.pci_config import BarState
-from septum.translation.trap_map import TrapMap
-from septum.units import PciAddress, Span
+from septum.translation.physical import (
+    Access,
+    Memory,
+    PhysicalMap,
+    Region,
+    Registers,
+    memory,
+    played,
+)
+from septum.translation.placing import Placement, Regions
+from septum.translation.verdict import Emulate
+from septum.units import PAGE, PciAddress, Span
 
-BarRead = Callable[[int, int, int], int]  # (BAR, offset, width) -> value
-BarWrite = Callable[[int, int, int, int], None]
+HELD_BACK = Emulate(0, "held back: every access is traced")
 
 
 class AddressSpace:
-    """Ports, windows and leases of one instance."""
+    """Ports, memory and leases of one instance."""
 
-    def __init__(self, machine: VirtualMachine, ram: Iterable[Span], say: Callable[[str], None]):
+    def __init__(self, machine: VirtualMachine, say: Callable[[str], None]) -> None:
         self.machine = machine
         self.say = say
-        self.ports = TrapMap()
-        self.memory = TrapMap()
+        self.ports = PhysicalMap(1)
+        self.memory = PhysicalMap(PAGE)
         self.leases = Leases()
-        self.emulated: dict[str, int] = {}  # accesses to leasable BARs that stayed trapped
-        self._ram = tuple(ram)
+        self.emulated: dict[str, int] = {}  # accesses to registers that stayed trapped, by owner
+        self._placement = Placement(self.memory, self.ports)
+        self._held_back: set[tuple[PciAddress, int | None]] = set()
+        self._slots: dict[Span, int] = {}
+        self._memory_at = 0  # of its slice, in this process
+        self._devices: dict[PciAddress, Device] = {}
+        self._container: Container | None = None
+        self._told: set[tuple[str, str]] = set()
 
-    def ports_of(self, address: PciAddress, bar: BarState, read: BarRead, write: BarWrite) -> None:
-        """An I/O BAR: KVM cannot map ports, so each access is forwarded."""
-        index = bar.index
-        self.ports.add(
-            bar.span,
-            _owner(address, index),
-            lambda offset, width: read(index, offset, width),
-            lambda offset, width, value: write(index, offset, width, value),
-        )
+    # ---- what stands there
 
-    def window_of(self, window: Window, device: Device, read: BarRead, write: BarWrite) -> None:
-        """A memory BAR: leased at its first touch; Problem when something else answers there."""
-        for span in self._ram:
-            if span.overlaps(window.guest):
-                raise HostProblem(f"BAR {window.bar} at {window.guest} overlaps memory")
-        bar, start = window.bar, window.guest.start
+    def give_memory(self, own: Slice, host: int) -> None:
+        """Its slice, which lies at `host` in this process in one piece; all of it is leased."""
+        self._memory_at = host
+        for region in memory(own):
+            self.memory.place(region)
+            self._grant(region, (PROCESSOR,))
 
-        def touched_read(offset: int, width: int) -> int:
-            self._touch(window, device, start + offset)
-            return read(bar, offset, width)
+    def join(self, container: Container) -> None:
+        """From now on its devices reach what it holds, through this IOMMU map."""
+        self._container = container
+        for region in self.memory.regions:
+            if isinstance(region.what, Memory):
+                self._grant(region, (DEVICES,))
 
-        def touched_write(offset: int, width: int, value: int) -> None:
-            self._touch(window, device, start + offset)
-            write(bar, offset, width, value)
+    def play(self, span: Span, by: str, access: Access) -> None:
+        """Something of the VMM's at guest-physical addresses."""
+        self.memory.place(played(span, by, access))
 
-        self.memory.add(window.guest, _owner(window.function, bar), touched_read, touched_write)
+    # ---- registers of its functions
 
-    def forget(self, address: PciAddress, bar: int) -> None:
-        """A BAR answers there no longer: its owner moved it or switched decoding off."""
-        for slot in self.leases.slots_of(address, bar):
-            self.machine.unmap(slot)
-            self.leases.drop(slot)
-        self.ports.remove(_owner(address, bar))
-        self.memory.remove(_owner(address, bar))
+    def withdraw(self, function: PciAddress, bars: Sequence[BarState]) -> None:
+        """BARs that are not so (any longer) answer no more; what led there is taken away."""
+        for region in self._placement.withdraw(function, bars):
+            self._remove(self.leases.drop(self.memory.pages_of(region.span)))
+            self.memory.let_go(region.span)
 
-    def revoke(self, address: PciAddress | None = None, bar: int | None = None) -> list[Lease]:
-        """Take leases back: all, a function's, or a BAR's. The next access traps again."""
+    def place(
+        self, device: Device, function: PciAddress, bars: Sequence[BarState], regions_of: Regions
+    ) -> None:
+        """Let BARs answer where their owner has put them, and be reached without a trap."""
+        self._devices[function] = device
+        placed = self._placement.place(function, bars, regions_of)
+        for bar, why in placed.refused:
+            self.say(f"{function} BAR {bar.index} is not placed: {why}")
+        for region in placed.regions:
+            if isinstance(region.what, Registers) and self._is_held_back(region.what):
+                self.memory.withhold(region.span, HELD_BACK)
+            self._grant(region, SIDES)
+
+    def touch(self, address: int) -> None:
+        """A trapped access to registers: judged, and leased if that is well."""
+        if self.leases.covers(address) is not None:
+            return  # another processor's touch came first, while this one was on its way here
+        region = self.memory.find(address)
+        if region is None:
+            return
+        if self.memory.judge(address).granted:
+            self._grant(region, SIDES, address)
+        else:
+            self.emulated[region.owner] = self.emulated.get(region.owner, 0) + 1
+
+    def revoke(self, function: PciAddress, bar: int | None, hold_back: bool = False) -> list[Lease]:
+        """Take back what leads to a function's registers, or to one BAR's, from both sides.
+
+        The next access traps and is judged anew; with `hold_back` all do, until let_go().
+        """
+        if hold_back:
+            self._held_back.add((function, bar))
         taken = []
-        for slot in self.leases.slots_of(address, bar):
-            self.machine.unmap(slot)
-            taken.append(self.leases.revoke(slot))
+        for region in self._placement.of(function, bar):
+            if hold_back:
+                self.memory.withhold(region.span, HELD_BACK)
+            cuts = self.leases.revoke(self.memory.pages_of(region.span))
+            self._remove(cuts)
+            taken += [cut.taken for cut in cuts]
         return taken
 
-    def _touch(self, window: Window, device: Device, address: int) -> None:
-        """Decide on a trapped access to a BAR; from now on it does not trap if that is well."""
-        if self.leases.covers(window.function, window.bar, address):
-            return  # another processor's touch came first, while this one was on its way here
-        held_back = self.leases.is_held_back(window.function, window.bar)
-        judgement = judge(window, address, held_back)
-        lease = judgement.lease
-        if lease is None:
-            owner = _owner(window.function, window.bar)
-            self.emulated[owner] = self.emulated.get(owner, 0) + 1
-            return
+    def let_go(self, function: PciAddress, bar: int | None) -> None:
+        """Judge accesses to these registers by what stands there again."""
+        self._held_back.discard((function, bar))
+        for region in self._placement.of(function, bar):
+            self.memory.let_go(region.span)
+
+    def _is_held_back(self, what: Registers) -> bool:
+        return not self._held_back.isdisjoint(((what.function, what.bar), (what.function, None)))
+
+    # ---- installing and removing
+
+    def _grant(self, region: Region, sides: tuple[str, ...], touched: int | None = None) -> None:
+        """Lease what the verdicts on a region let; of it the run that was touched, if one was."""
+        span = region.span if touched is None else Span(touched, 1)
+        for judgement in list(self.memory.judged(span)):
+            if judgement.region is not region:
+                continue
+            for side in sides:
+                whole = leased(judgement, side)
+                for lease in self.leases.missing(whole) if whole is not None else ():
+                    if not self._installed(lease):
+                        return
+                    self.leases.grant(lease)
+
+    def _installed(self, lease: Lease) -> bool:
+        """Memory must be; registers that Linux will not map are forwarded, access by access."""
+        if lease.side == DEVICES and self._container is None:
+            return False
         try:
-            host = device.mapped(window.bar) + lease.offset
-            slot = self.machine.map(lease.guest.start, lease.guest.size, host)
+            self._install(lease)
         except HostProblem as problem:
-            self.say(f"{window.function} BAR {window.bar} is not mapped: {problem}")
-            self.leases.hold_back(window.function, [window.bar])
-            return
-        self.leases.install(slot, lease)
+            if isinstance(lease.what, Memory):
+                raise
+            use = "mapped" if lease.side == PROCESSOR else "reached by its owner's devices"
+            if (lease.owner, use) not in self._told:  # an owner may switch decoding as it likes
+                self._told.add((lease.owner, use))
+                self.say(f"{lease.owner} is not {use}: {problem}")
+            if lease.side == PROCESSOR:
+                self.memory.withhold(lease.span, Emulate(0, "Linux does not let it be mapped"))
+            return False
+        return True
 
+    def _install(self, lease: Lease) -> None:
+        span, what = lease.span, lease.what
+        if isinstance(what, Memory):
+            host = self._memory_at + what.offset
+        elif isinstance(what, Registers):
+            host = self._devices[what.function].mapped(what.bar) + what.offset
+        else:
+            raise Problem(f"{lease.owner} has nothing to map")
+        if lease.side == PROCESSOR:
+            self._slots[span] = self.machine.map(span.start, span.size, host)
+        elif self._container is not None:
+            self._container.map(host, span.start, span.size)
 
-def _owner(address: PciAddress, bar: int) -> str:
-    return f"{address} BAR {bar}"
+    def _remove(self, cuts: Iterable[Cut]) -> None:
+        """Undo what was installed, and install again what stays of it."""
+        for cut in cuts:
+            span = cut.lease.span
+            if cut.lease.side == PROCESSOR:
+                self.machine.unmap(self._slots.pop(span))
+            elif self._container is not None:
+                self._container.unmap(span.start, span.size)
+            for left in cut.left:
+                self._install(left)

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
+from septum.discovery.responder import Responder
 from septum.discovery.view import View
 from septum.engine.kvm.statistics import IRQ_INJECTIONS, NMI_INJECTIONS
 from septum.errors import Problem
 from septum.host.memory import GuestMemory
 from septum.instance.address_space import AddressSpace
-from septum.instance.body import Body
-from septum.instance.buses import Buses
+from septum.instance.body import Body, Plan
 from septum.instance.interrupts import counted
-from septum.instance.link import Answer
 from septum.instance.owned import OwnedFunction
 from septum.instance.processors import Processors
 from septum.interrupts.table import VMM, InterruptTable, Own, Row
 from septum.layouts import vfio
-from septum.memory.layout import Slice
 from septum.messages import Message
-from septum.translation.leases import Lease
-from septum.translation.trap_map import Trap
-from septum.units import PciAddress, Span
+from septum.sockets.link import Answer
+from septum.translation.leases import Lease, rows
+from septum.translation.leases import counts as lease_counts
+from septum.units import PciAddress
 
 _KINDS = {vfio.PCI_INTX_IRQ: "INTx", vfio.PCI_MSI_IRQ: "MSI", vfio.PCI_MSIX_IRQ: "MSI-X"}
 _INJECTED = {"interrupt": IRQ_INJECTIONS, "NMI": NMI_INJECTIONS}
@@ -32,7 +31,7 @@ Rows = list[dict[str, object]]
 
 
 def answers(
-    body: Body, owned: Mapping[PciAddress, OwnedFunction], buses: Buses
+    body: Body, owned: Mapping[PciAddress, OwnedFunction], responder: Responder
 ) -> dict[str, Answer]:
     """One function a question; each returns what is sent back."""
     plan, space, processors = body.plan, body.space, body.processors
@@ -56,10 +55,10 @@ def answers(
         "stop": stop,
         "revoke": revoke,
         "devices": rows_of(lambda: device_rows(plan.seen, owned)),
-        "memory": rows_of(lambda: memory_rows(plan.memory, body.memory)),
+        "memory": rows_of(lambda: memory_rows(plan, body.memory)),
         "interrupts": rows_of(lambda: interrupt_rows(name, plan.interrupts, processors)),
-        "probes": rows_of(buses.probes.rows),
-        "translations": rows_of(lambda: translation_rows(plan.memory, space)),
+        "probes": rows_of(responder.probes.rows),
+        "translations": rows_of(lambda: translation_rows(space)),
         "exits": rows_of(lambda: exit_rows(processors, space)),
     }
 
@@ -68,10 +67,12 @@ def device_rows(seen: View, owned: Mapping[PciAddress, OwnedFunction]) -> Rows:
     """What the instance can find on its buses, and who answers for it."""
     rows: Rows = []
     for function in (*seen.functions, *seen.bridges):
-        one = owned.get(function.address)
+        at = seen.machine(function.address)
+        one = owned.get(at)
         rows.append(
             {
                 "address": str(function.address),
+                "machine": str(at),
                 "vendor:device": f"{function.vendor:04x}:{function.device:04x}",
                 "class": f"{function.class_code:06x}",
                 "answers": "itself" if one else "VMM (bridge on the way)",
@@ -89,7 +90,7 @@ def device_rows(seen: View, owned: Mapping[PciAddress, OwnedFunction]) -> Rows:
     return sorted(rows, key=lambda row: str(row["address"]))
 
 
-def memory_rows(memory_slice: Slice, memory: GuestMemory) -> Rows:
+def memory_rows(plan: Plan, memory: GuestMemory) -> Rows:
     """The memory map the instance was told, and what stands behind it."""
     pages = "huge pages" if memory.huge else "plain pages"
     return [
@@ -97,9 +98,9 @@ def memory_rows(memory_slice: Slice, memory: GuestMemory) -> Rows:
             "guest": str(entry.span),
             "bytes": entry.span.size,
             "kind": entry.kind,
-            "backing": pages if any(r.overlaps(entry.span) for r in memory_slice.ram) else "none",
+            "backing": pages if any(r.overlaps(entry.span) for r in plan.memory.ram) else "none",
         }
-        for entry in memory_slice.e820
+        for entry in plan.memory_map
     ]
 
 
@@ -114,47 +115,21 @@ def interrupt_rows(name: str, table: InterruptTable, processors: Processors) -> 
     return rows
 
 
-def translation_rows(memory_slice: Slice, space: AddressSpace) -> Rows:
-    """What the instance reaches without a trap, and what stays trapped."""
-    rows: Rows = [
-        {"guest": str(span), "to": "its memory", "offset": "", "verdict": "accept"}
-        for span in memory_slice.ram
-    ]
-    rows.extend(_lease_row(lease) for lease in space.leases.held)
-    held = [lease.guest for lease in space.leases.held]
-    for trap in space.memory.traps:
-        verdict = _verdict(trap, held)
-        if verdict:
-            rows.append(
-                {
-                    "guest": str(trap.span),
-                    "to": trap.owner,
-                    "offset": "",
-                    "verdict": verdict,
-                    "accesses": space.emulated.get(trap.owner, 0),
-                }
-            )
-    return rows
-
-
-def _verdict(trap: Trap, held: Sequence[Span]) -> str:
-    """What befalls an access that traps there; nothing when none can."""
-    if " BAR " not in trap.owner:
-        return "emulate"
-    over = [span for span in held if span.overlaps(trap.span)]
-    if not over:
-        return "trapped until touched"
-    if any(span.start <= trap.span.start and trap.span.end <= span.end for span in over):
-        return ""
-    return "emulate (where no lease is)"
+def translation_rows(space: AddressSpace) -> Rows:
+    """What the instance reaches without a trap, by which side, and what stays trapped."""
+    found = rows(space.memory, space.leases)
+    for row in found:
+        if row["to"] in space.emulated and row["verdict"] == "emulate":
+            row["accesses"] = space.emulated[str(row["to"])]
+    return found
 
 
 def _lease_row(lease: Lease) -> dict[str, object]:
     return {
-        "guest": str(lease.guest),
-        "to": f"{lease.function} BAR {lease.bar}",
-        "offset": lease.offset,
-        "verdict": "accept",
+        "guest": str(lease.span),
+        "to": lease.owner,
+        "machine": "" if lease.machine is None else f"{lease.machine:#x}",
+        "side": lease.side,
     }
 
 
@@ -166,8 +141,7 @@ def exit_rows(processors: Processors, space: AddressSpace) -> Rows:
         for kind, numbers in (("reason", counted["reasons"]), ("answered by", counted["owners"]))
         for what, number in sorted(numbers.items())
     ]
-    rows.append({"by": "lease", "what": "granted", "exits": space.leases.granted})
-    rows.append({"by": "lease", "what": "revoked", "exits": space.leases.revoked})
+    rows.extend(lease_counts(space.leases))
     return rows
 
 
@@ -207,16 +181,13 @@ def _revoked(
             remedy="septum show devices",
         )
     bar, hold = _bar_and_hold(message)
-    bars = [bar] if bar is not None else [state.index for state in one.configuration.bars]
     with lock:
-        if hold > 0:
-            space.leases.hold_back(address, bars)
-        taken = space.revoke(address, bar)
+        taken = space.revoke(address, bar, hold_back=hold > 0)
     if hold > 0:
 
         def let_go() -> None:
             with lock:
-                space.leases.let_go(address, bars)
+                space.let_go(address, bar)
 
         timer = threading.Timer(hold, let_go)
         timer.daemon = True

@@ -12,70 +12,78 @@ from septum.layouts import acpi, cmos, i8042, pci, uart
 from septum.shared.clock import PowerTimer, RealTimeClock
 from septum.shared.power import PowerManagement
 from septum.shared.serial import SerialPort
-from septum.translation.trap_map import TrapMap, Write
+from septum.translation.physical import Access, PhysicalMap, played, split
 from septum.translation.verdict import all_ones
 from septum.units import Span
 
+Read = Callable[[int, int], int]  # (offset in the span, width in bytes) -> value
+Write = Callable[[int, int, int], None]
+
 
 def legacy_ports(
-    ports: TrapMap, serial: SerialPort, power: PowerManagement, mechanism: ConfigurationMechanism
+    ports: PhysicalMap,
+    serial: SerialPort,
+    power: PowerManagement,
+    mechanism: ConfigurationMechanism,
 ) -> None:
     """Let the board's ports answer."""
     clock = RealTimeClock()
     timer = PowerTimer()
-    ports.add(
+
+    def play(span: Span, by: str, read: Read, write: Write) -> None:
+        ports.place(played(span, by, split(span.start, read, write)))
+
+    play(
         uart.SERIAL_1,
         "serial 1",
         lambda offset, width: serial.read(offset),
         lambda offset, width, value: serial.write(offset, value & all_ones(1)),
     )
-    ports.add(
+    play(
         cmos.PORTS,
         "real-time clock",
         lambda offset, width: clock.read(offset),
         lambda offset, width, value: clock.write(offset, value & all_ones(1)),
     )
-    ports.add(
+    play(
         Span(acpi.PM1A_EVENT, acpi.PM1A_EVENT_SIZE),
         "PM1 event",
         lambda offset, width: _bytes_read(power.event_read, offset, width),
         lambda offset, width, value: _bytes_write(power.event_write, offset, width, value),
     )
-    ports.add(
+    play(
         Span(acpi.PM1A_CONTROL, acpi.PM1A_CONTROL_SIZE),
         "PM1 control",
         lambda offset, width: power.control_read() >> 8 * offset & all_ones(width),
         lambda offset, width, value: power.control_write(value << 8 * offset),
     )
-    ports.add(
+    play(
         Span(acpi.PM_TIMER, acpi.PM_TIMER_SIZE),
         "PM timer",
         lambda offset, width: timer.read() >> 8 * offset & all_ones(width),
         _dropped,
     )
-    ports.add(Span(i8042.COMMAND_PORT, 1), "keyboard controller", _empty, _keyboard(power))
-    ports.add(Span(i8042.DATA_PORT, 1), "keyboard data", _empty, _dropped)
-    ports.add(Span(i8042.DELAY, 1), "delay", _empty, _dropped)
-    _configuration_ports(ports, power, mechanism)
+    play(Span(i8042.COMMAND_PORT, 1), "keyboard controller", _empty, _keyboard(power))
+    play(Span(i8042.DATA_PORT, 1), "keyboard data", _empty, _dropped)
+    play(Span(i8042.DELAY, 1), "delay", _empty, _dropped)
+    ports.place(
+        played(Span(pci.ADDRESS_PORT, 8), "PCI configuration", _configuration(power, mechanism))
+    )
 
 
-def _configuration_ports(
-    ports: TrapMap, power: PowerManagement, mechanism: ConfigurationMechanism
-) -> None:
+def _configuration(power: PowerManagement, mechanism: ConfigurationMechanism) -> Access:
     """Mechanism #1 takes dwords at 0xCF8 and all widths at 0xCFC; bytes at 0xCF9 reset."""
 
-    def write(offset: int, width: int, value: int) -> None:
-        if width == 1 and pci.ADDRESS_PORT + offset == acpi.RESET_PORT:
+    def access(port: int, width: int, value: int | None) -> int:
+        if value is None:
+            return mechanism.port_read(port, width)
+        if width == 1 and port == acpi.RESET_PORT:
             power.reset_write(value)
         else:
-            mechanism.port_write(pci.ADDRESS_PORT + offset, width, value)
+            mechanism.port_write(port, width, value)
+        return 0
 
-    ports.add(
-        Span(pci.ADDRESS_PORT, 8),
-        "PCI configuration",
-        lambda offset, width: mechanism.port_read(pci.ADDRESS_PORT + offset, width),
-        write,
-    )
+    return access
 
 
 def _empty(offset: int, width: int) -> int:

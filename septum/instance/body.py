@@ -10,14 +10,14 @@ from septum.discovery.view import View
 from septum.engine.kvm.machine import VirtualMachine
 from septum.host.memory import GuestMemory
 from septum.instance.address_space import AddressSpace
-from septum.instance.console import Console
-from septum.instance.link import Link
 from septum.instance.processors import Processors
 from septum.interrupts.table import InterruptTable
-from septum.machine.model import Machine
-from septum.memory.layout import Slice
+from septum.machine.model import Machine, MemoryRange
+from septum.memory.slices import Slice
 from septum.partitions.model import Partition
 from septum.shared.power import POWER_OFF, RESET
+from septum.sockets.console import Console
+from septum.sockets.link import Link
 from septum.state import Ending
 
 _ENDINGS = {POWER_OFF: "powered off", RESET: "reset"}
@@ -30,6 +30,7 @@ class Plan(NamedTuple):
     machine: Machine
     seen: View
     memory: Slice
+    memory_map: tuple[MemoryRange, ...]
     routing: Routing
     interrupts: InterruptTable
 

@@ -1,4 +1,4 @@
-"""How does an instance come to life? Story 1, in order: claim, reserve, arm, connect, load, run.
+"""How does an instance come to life? Story 1: plan, reserve, claim, assemble, hand over, arm, load.
 
 Everything taken stands on one stack, so whatever goes wrong, and whenever, it is given back in
 reverse: interrupts first, then bus mastering, then the functions, then memory.
@@ -13,8 +13,9 @@ from contextlib import ExitStack
 
 from septum.discovery.acpi.tables import description_tables
 from septum.discovery.pci_bus import ConfigurationMechanism
+from septum.discovery.responder import Responder
 from septum.discovery.routing import route
-from septum.discovery.view import view
+from septum.discovery.view import View, view
 from septum.engine.kvm import start
 from septum.engine.kvm.kernel import Kernel, prepared
 from septum.engine.kvm.machine import VirtualMachine
@@ -28,21 +29,22 @@ from septum.instance.address_space import AddressSpace
 from septum.instance.answers import answers
 from septum.instance.board import legacy_ports
 from septum.instance.body import Body, Outcome, Plan
-from septum.instance.buses import Buses
-from septum.instance.console import Console
 from septum.instance.interrupts import DeviceInterrupts, Routes, table_of
-from septum.instance.link import Link
 from septum.instance.owned import OwnedFunction
 from septum.instance.processors import Processors
 from septum.layouts import uart, vfio, x86
 from septum.machine.model import Function, Machine
-from septum.memory.layout import slice_of
+from septum.memory.e820 import memory_map
+from septum.memory.slices import slices
+from septum.messages import Report
 from septum.partitions.model import Partition
 from septum.shared.power import PowerManagement
+from septum.sockets.console import Console
+from septum.sockets.link import Link
 from septum.state import Ending
+from septum.translation import pci_emulated
 from septum.units import PciAddress, size_text
 
-Report = Callable[[str, Mapping[str, object]], None]
 Stage = Callable[[str], None]
 
 
@@ -71,11 +73,11 @@ def run(
         claim(partition, directory, held, stage)
         body = assemble(plan, memory, directory, held, stage)
         owned = hand_over(body, held, stage)
-        buses = Buses(plan.seen, owned)
-        arm(body, buses)
+        responder = respond(plan.seen, owned)
+        arm(body, responder)
         load(body, kernel)
         start.enter(body.processors.first.processor, kernel.entry)
-        body.link.answers = answers(body, owned, buses)
+        body.link.answers = answers(body, owned, responder)
         if terminal:
             body.link.terminal(0, 1)
         body.link.serve(directory.control_of(partition.name), directory.console_of(partition.name))
@@ -88,8 +90,18 @@ def run(
 def planned(partition: Partition, machine: Machine) -> Plan:
     """What it will see, and where; nothing is taken yet."""
     seen = view(machine, partition)
-    interrupts = table_of(partition, seen.functions)
-    return Plan(partition, machine, seen, slice_of(machine, partition), route(seen), interrupts)
+    own = slices(machine, [partition])[partition.name]
+    # Whose an interrupt is is known by where its function is on the machine.
+    functions = tuple(one._replace(address=seen.machine(one.address)) for one in seen.functions)
+    return Plan(
+        partition,
+        machine,
+        seen,
+        own,
+        memory_map(machine, own),
+        route(seen),
+        table_of(partition, functions),
+    )
 
 
 def reserve(plan: Plan, directory: RunDirectory, held: ExitStack, stage: Stage) -> GuestMemory:
@@ -118,11 +130,8 @@ def assemble(
     guest = held.enter_context(VirtualMachine())
     if not partition.processors.own:
         guest.give_away_idle_time()
-    offset = 0
-    for span in plan.memory.ram:
-        guest.map(span.start, span.size, memory.address + offset)
-        offset += span.size
-    space = AddressSpace(guest, plan.memory.ram, stage)
+    space = AddressSpace(guest, stage)
+    space.give_memory(plan.memory, memory.address)
     lock = threading.Lock()
     console = Console(
         directory.log_of(partition.name),
@@ -148,43 +157,40 @@ def hand_over(body: Body, held: ExitStack, stage: Stage) -> dict[PciAddress, Own
         return {}
     require_locked_memory(body.memory.size)
     container = held.enter_context(Container())
-    devices = [_opened(container, function) for function in functions]
-    offset = 0
-    for span in body.plan.memory.ram:
-        container.map(body.memory.address + offset, span.start, span.size)
-        offset += span.size
+    places = [body.plan.seen.machine(function.address) for function in functions]
+    devices = [
+        _opened(container, function, at) for function, at in zip(functions, places, strict=True)
+    ]
+    body.space.join(container)
     owned = {}
-    for function, device in zip(functions, devices, strict=True):
+    for function, device, at in zip(functions, devices, places, strict=True):
         if device.can_reset:
-            stage(f"resetting {function.address}")
+            stage(f"resetting {at}")
             device.reset()
         line = body.plan.routing.gsi_of.get(function.address, 0)
         interrupts = DeviceInterrupts(device, routes, line)
-        one = OwnedFunction(function, device, interrupts, body.space)
+        one = OwnedFunction(function, device, interrupts, body.space, at)
         held.callback(one.quiet)
-        one.share_registers_with_own_devices(container)
         one.place_bars()
         interrupts.use_line()
         _notice_when_wanted_back(one, body.link, body.outcome)
-        owned[function.address] = one
+        owned[at] = one
     return owned
 
 
-def arm(body: Body, buses: Buses) -> None:
+def respond(seen: View, owned: Mapping[PciAddress, OwnedFunction]) -> Responder:
+    """Who answers a probe: its own functions, and what is played for it."""
+    spaces = {one.function.address: one for one in owned.values()}
+    return Responder(seen, spaces, pci_emulated.played(seen))
+
+
+def arm(body: Body, responder: Responder) -> None:
     """Let the board's ports and the configuration areas answer."""
-    mechanism = ConfigurationMechanism(buses, body.plan.seen.ecam)
+    mechanism = ConfigurationMechanism(responder, body.plan.seen.ecam)
     power = PowerManagement(body.outcome.end)
     legacy_ports(body.space.ports, body.console.port, power, mechanism)
     for area in body.plan.seen.ecam:
-        base = area.span.start
-
-        def read(offset: int, width: int, base: int = base) -> int:
-            return mechanism.ecam_read(base + offset, width)
-
-        def write(offset: int, width: int, value: int, base: int = base) -> None:
-            mechanism.ecam_write(base + offset, width, value)
-
-        body.space.memory.add(area.span, "PCI configuration (ECAM)", read, write)
+        body.space.play(area.span, "PCI configuration (ECAM)", mechanism.ecam_access)
 
 
 def load(body: Body, kernel: Kernel) -> None:
@@ -194,24 +200,24 @@ def load(body: Body, kernel: Kernel) -> None:
     tables = description_tables(plan.seen, range(partition.processors.found), plan.routing)
     for address, blob in tables.blobs:
         view_of_memory[address : address + len(blob)] = blob
-    memory_map = [start.E820(entry.span, x86.E820_TYPES[entry.kind]) for entry in plan.memory.e820]
+    told = [start.E820(entry.span, x86.E820_TYPES[entry.kind]) for entry in plan.memory_map]
     low_end = plan.memory.ram[0].size
     start.load(
         view_of_memory[:low_end],
         low_end,
         kernel,
-        start.Start(partition.initrd, partition.command_line, memory_map, tables.address),
+        start.Start(partition.initrd, partition.command_line, told, tables.address),
     )
 
 
-def _opened(container: Container, function: Function) -> Device:
+def _opened(container: Container, function: Function, at: PciAddress) -> Device:
     if function.iommu_group is None:
         raise HostProblem(
-            f"{function.address} has no IOMMU group",
+            f"{at} has no IOMMU group",
             because="the IOMMU is off",
             remedy="boot with intel_iommu=on or amd_iommu=on",
         )
-    return container.device(str(function.address), function.iommu_group)
+    return container.device(str(at), function.iommu_group)
 
 
 def _notice_when_wanted_back(one: OwnedFunction, link: Link, outcome: Outcome) -> None:
@@ -220,7 +226,7 @@ def _notice_when_wanted_back(one: OwnedFunction, link: Link, outcome: Outcome) -
 
     def wanted() -> None:
         os.eventfd_read(event)
-        outcome.end("failed", f"Linux wants {one.address} back: it was unbound or removed")
+        outcome.end("failed", f"Linux wants {one.at} back: it was unbound or removed")
 
     one.device.connect(vfio.PCI_REQ_IRQ, [event])
     link.watch(event, wanted)

@@ -1,88 +1,99 @@
 """What happens when an instance touches a function it owns? One object a function.
 
-Configuration accesses get their verdict from the function's ConfigurationSpace and are carried
-out here; BARs are leased at their first touch (story 3); the MSI-X table stays trapped.
+Configuration accesses are carried out by their verdicts (story 2); BARs are leased while they are
+decoded (story 3); the MSI-X table stays trapped.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from septum.errors import HostProblem, Problem
-from septum.host.vfio import Container, Device
+from septum.host.vfio import Device
 from septum.instance.address_space import AddressSpace
 from septum.instance.interrupts import DeviceInterrupts
 from septum.interrupts.msix import Change, MsixTable
 from septum.layouts import pci, vfio
-from septum.machine.model import Function
-from septum.translation.leases import Window, open_runs
+from septum.machine.model import Bar, Function
+from septum.translation.carried import CarriedOut, Read, Write
 from septum.translation.pci_config import BarState, ConfigurationSpace, Effect
-from septum.translation.verdict import Accept, Emulate, Modify, all_ones
-from septum.units import PAGE, Span, align_up
+from septum.translation.physical import Access, Region, Registers, played, registers, split
+from septum.units import PciAddress, Span, align_up
+
+_TABLE = "interrupt table"
+_PENDING = "its page is beside the interrupt table"
 
 
 class OwnedFunction:
-    """One exposed function of a running instance."""
+    """One exposed function of a running instance: as the instance sees it, and `at` the machine."""
 
     def __init__(
-        self, function: Function, device: Device, interrupts: DeviceInterrupts, space: AddressSpace
+        self,
+        function: Function,
+        device: Device,
+        interrupts: DeviceInterrupts,
+        space: AddressSpace,
+        at: PciAddress | None = None,
     ) -> None:
         self.function = function
-        self.address = function.address
+        self.at = at or function.address
         self.device = device
         self.interrupts = interrupts
         self.space = space
         self.configuration = ConfigurationSpace(
             function, device.configuration(), interrupts.line_gsi
         )
+        self._require_sizes()
         msix = self.configuration.msix
         self.msix_table = MsixTable(msix.vectors) if msix is not None else None
-        self._placed: tuple[BarState, ...] = ()
-        self._effects = {
+        self._after = {
             Effect.COMMAND: self.place_bars,
             Effect.BAR: self.place_bars,
             Effect.MSI: self._messages_changed,
             Effect.MSIX: self._messages_changed,
             Effect.RESET: self.reset,
         }
+        self.carried = CarriedOut(
+            self.configuration,
+            lambda offset, width: device.read(vfio.PCI_CONFIG_REGION, offset, width),
+            lambda offset, width, value: device.write(
+                vfio.PCI_CONFIG_REGION, offset, width, value
+            ),
+            self._before_it_is_written,
+            self._after_it_is_written,
+        )
+        # How a probe is answered (discovery.responder.Space).
+        self.read, self.write = self.carried.read, self.carried.write
+
+    def _require_sizes(self) -> None:
+        """What VFIO lets us touch is what the inventory says; a resized card is another one."""
+        for bar in self.function.bars:
+            there = self.device.regions[bar.index].size
+            if there < bar.span.size:
+                raise HostProblem(
+                    f"BAR {bar.index} of {self.at} is not what it was",
+                    because=f"it had {bar.span.size} bytes, and VFIO offers {there}",
+                    remedy="look again: septum scan; then start it again",
+                )
 
     # ---- configuration space (story 2)
 
-    def read(self, offset: int, width: int) -> int:
-        """A configuration read, carried out."""
-        verdict = self.configuration.read(offset, width)
-        match verdict:
-            case Emulate(value=value):
-                return value
-            case Accept():
-                return self.device.read(vfio.PCI_CONFIG_REGION, offset, width)
-            case Modify():
-                found = self.device.read(vfio.PCI_CONFIG_REGION, offset, width)
-                return self.configuration.merge(offset, width, found)
-        return all_ones(width)
+    def _before_it_is_written(self, effect: Effect) -> None:
+        """What the owner switches off or moves is out of reach before the device obeys."""
+        if effect in (Effect.COMMAND, Effect.BAR):
+            self.space.withdraw(self.at, self._answering())
 
-    def write(self, offset: int, width: int, value: int) -> str:
-        """A configuration write, carried out; why it was refused, or nothing."""
-        verdict, effect = self.configuration.write(offset, width, value)
-        why = ""
-        match verdict:
-            case Accept():
-                self.device.write(vfio.PCI_CONFIG_REGION, offset, width, value)
-            case Modify(value=instead):
-                self.device.write(vfio.PCI_CONFIG_REGION, offset, width, instead)
-            case Emulate():
-                pass
-            case _:
-                why = verdict.why
-        if effect is not None:
-            try:
-                self._effects[effect]()
-            except Problem as problem:
-                self._say(problem)
-        return why
+    def _after_it_is_written(self, effect: Effect) -> None:
+        try:
+            self._after[effect]()
+        except Problem as problem:
+            self._say(problem)
 
     def reset(self) -> None:
         """As a function-level reset leaves it: nothing decoded, no interrupts, no leases."""
         try:
             self.interrupts.use_nothing()
+            self.space.withdraw(self.at, ())
             if self.device.can_reset:
                 self.device.reset()
         finally:
@@ -99,80 +110,93 @@ class OwnedFunction:
 
     def place_bars(self) -> None:
         """Let the BARs answer where their owner has put them now."""
-        placed = self.configuration.bars
-        if placed == self._placed:
-            return
-        for bar in self._placed:
-            if bar not in placed:
-                self.space.forget(self.address, bar.index)
-        for bar in placed:
-            if bar.enabled and bar not in self._placed:
-                self._answer(bar)
-        self._placed = placed
+        bars = self._answering()
+        self.space.withdraw(self.at, bars)
+        self.space.place(self.device, self.at, bars, self._regions_of)
 
-    def window(self, bar: BarState) -> Window:
-        """A memory BAR with what must stay trapped in it."""
-        region = self.device.regions[bar.index]
-        return Window(self.address, bar.index, bar.span, self._trapped(bar.index), region.can_map)
+    def _answering(self) -> tuple[BarState, ...]:
+        return tuple(bar for bar in self.configuration.bars if bar.enabled)
 
-    def share_registers_with_own_devices(self, container: Container) -> None:
-        """Map the memory BARs for DMA at their own addresses, as far as they are not trapped.
+    def _regions_of(self, bar: BarState) -> list[Region]:
+        """A BAR, divided where the interrupt table or its pending bits stand in it."""
+        index, start = bar.index, bar.span.start
+        machine = next(one for one in self.function.bars if one.index == index)
+        if bar.kind == "io":
+            what = Registers(self.at, index)
+            closed = "KVM cannot map ports"
+            access = split(start, *self._forwarded(index))
+            return [registers(bar.span, what, machine.span.start, access, closed=closed)]
+        return list(self._divided(bar, machine))
 
-        Some devices are bus masters of their own registers (the 53C895A fetches its script from
-        its on-chip RAM by bus address), and an owner's devices may talk to each other.
-        """
-        for bar in self.configuration.bars:
-            window = self.window(bar)
-            if bar.kind == "io" or not window.mappable or bar.span.start % PAGE:
-                continue
-            host = self.device.mapped(bar.index)
-            for run in open_runs(window):
-                container.map(host + run.start, bar.span.start + run.start, run.size)
+    def _divided(self, bar: BarState, machine: Bar) -> Iterator[Region]:
+        start, end, at = bar.span.start, bar.span.size, 0
+        can_map = self.device.regions[bar.index].can_map
+        closed = "" if can_map else "the host does not let this BAR be mapped"
+        for span, by in (*self._trapped(bar.index), (Span(end, 0), "")):
+            if span.start > at:
+                part = Span(start + at, span.start - at)
+                yield self._registers(part, bar, machine, closed)
+            if by == _TABLE:
+                name = f"{_TABLE} of {self.at}"
+                yield played(Span(start + span.start, span.size), name, self._table_access(start))
+            elif by:
+                yield self._registers(Span(start + span.start, span.size), bar, machine, by)
+            at = span.end
 
-    def _trapped(self, bar: int) -> tuple[Span, ...]:
+    def _registers(self, span: Span, bar: BarState, machine: Bar, closed: str) -> Region:
+        offset = span.start - bar.span.start
+        # VFIO lets a BAR smaller than a page be mapped where nothing else lies in that page.
+        alone = span == bar.span and not closed
+        what = Registers(self.at, bar.index, offset)
+        there = machine.span.start + offset
+        return registers(span, what, there, self._touched(bar), closed=closed, alone=alone)
+
+    def _touched(self, bar: BarState) -> Access:
+        """An access that trapped: judged, and done for the owner meanwhile."""
+        forwarded = split(bar.span.start, *self._forwarded(bar.index))
+
+        def access(address: int, width: int, value: int | None) -> int:
+            self.space.touch(address)
+            return forwarded(address, width, value)
+
+        return access
+
+    def _forwarded(self, bar: int) -> tuple[Read, Write]:
+        device = self.device
+        return (
+            lambda offset, width: device.read(bar, offset, width),
+            lambda offset, width, value: device.write(bar, offset, width, value),
+        )
+
+    def _trapped(self, bar: int) -> list[tuple[Span, str]]:
+        """What of a BAR must stay trapped, in order: the MSI-X table, and the bits behind it."""
         msix = self.configuration.msix
         if msix is None or self.msix_table is None:
-            return ()
+            return []
         spans = []
         if msix.table_bar == bar:
-            spans.append(Span(msix.table_offset, self.msix_table.size))
+            spans.append((Span(msix.table_offset, self.msix_table.size), _TABLE))
         if msix.pba_bar == bar:
-            spans.append(Span(msix.pba_offset, align_up(msix.vectors, 64) // 8))
-        return tuple(spans)
+            spans.append((Span(msix.pba_offset, align_up(msix.vectors, 64) // 8), _PENDING))
+        return sorted(spans)
 
-    def _answer(self, bar: BarState) -> None:
-        try:
-            if bar.kind == "io":
-                self.space.ports_of(self.address, bar, self._bar_read, self._bar_write)
-            else:
-                self.space.window_of(self.window(bar), self.device, self._bar_read, self._bar_write)
-        except Problem as problem:
-            # The owner put it over something else that answers: as on a real bus, it has no use.
-            self.space.say(f"{self.address} BAR {bar.index} is not placed: {problem.what}")
+    def _table_access(self, start: int) -> Access:
+        """The table as the owner wrote it; the machine's own has what the host wants."""
+        table, msix = self.msix_table, self.configuration.msix
+        assert table is not None and msix is not None
+        first = start + msix.table_offset
 
-    def _bar_read(self, bar: int, offset: int, width: int) -> int:
-        table = self._table_offset(bar, offset)
-        if table is not None and self.msix_table is not None:
-            return self.msix_table.read(table, width)
-        return self.device.read(bar, offset, width)
+        def access(address: int, width: int, value: int | None) -> int:
+            if value is None:
+                return table.read(address - first, width)
+            for change in table.write(address - first, width, value):
+                try:
+                    self._vector_changed(change)
+                except Problem as problem:
+                    self._say(problem)
+            return 0
 
-    def _bar_write(self, bar: int, offset: int, width: int, value: int) -> None:
-        table = self._table_offset(bar, offset)
-        if table is None or self.msix_table is None:
-            self.device.write(bar, offset, width, value)
-            return
-        for change in self.msix_table.write(table, width, value):
-            try:
-                self._vector_changed(change)
-            except Problem as problem:
-                self._say(problem)
-
-    def _table_offset(self, bar: int, offset: int) -> int | None:
-        msix = self.configuration.msix
-        if msix is None or self.msix_table is None or bar != msix.table_bar:
-            return None
-        inside = offset - msix.table_offset
-        return inside if 0 <= inside < self.msix_table.size else None
+        return access
 
     # ---- interrupts (story 4)
 
@@ -204,7 +228,7 @@ class OwnedFunction:
 
     def _say(self, problem: Problem) -> None:
         """Linux would not do what the owner's write asks for: the owner goes on without it."""
-        self.space.say(f"{self.address}: {problem}")
+        self.space.say(f"{self.at}: {problem}")
 
     # ---- giving it back
 
@@ -224,4 +248,4 @@ class OwnedFunction:
             try:
                 self.device.reset()
             except HostProblem as problem:
-                self.space.say(f"{self.address} was not reset: {problem}")
+                self.space.say(f"{self.at} was not reset: {problem}")

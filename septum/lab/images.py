@@ -136,7 +136,7 @@ HOST_DISK = Disk(
 )
 # The Ethernet driver comes this early so that its card is there when the network is set up
 HOST_INITRD_MODULES = ("crc32c_generic", "nvme", "ext4", "e1000e")
-GREEN_MODULES = ("sym53c8xx", "ahci", "sd_mod", "e1000e")
+GREEN_MODULES = ("sym53c8xx", "ahci", "nvme", "sd_mod", "e1000e")
 GREEN_PROGRAMS = ("usr/bin/lspci", "usr/bin/setpci")
 
 

@@ -1,7 +1,7 @@
 """Is everything as the table says? What two systems found, against what they were promised.
 
-Each line of a report has a judge here, and tests/lab/test_report.py spoils every single value to
-see that one of them notices. Measured bounds are some ten times what was measured.
+tests/lab/test_report.py spoils every single value, and sees that one of the judges notices. Bounds
+are some ten times what was measured.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from septum.interrupts.table import ALL, DELIVER, missing
 from septum.lab import isolation
-from septum.lab.report import ETHERNET, SCRATCH_BYTES, SCSI, Failure, Promise, Row
+from septum.lab.report import ETHERNET, SCRATCH_BYTES, SCSI, VMM, Failure, Promise, Row
 from septum.units import KiB
 
 LEGACY_AREA = 384 * KiB  # between 640 KiB and 1 MiB a PC has no memory that is reported
@@ -26,7 +26,6 @@ MOST_EXITS_DURING_IO = 20_000  # is typed at the consoles, a character at a time
 MOST_BYTES = 4 * SCRATCH_BYTES  # that a disk counts while SCRATCH_BYTES go to it, or from it
 MOST_INTERRUPTS = 1_000_000  # the processors' timers come 250 times a second
 
-VMM = "VMM"
 MSIX = "MSI-X"
 # What the VMM handles and has to list, request and device: of each instance, and of all together
 VMM_REQUESTS = {
@@ -63,10 +62,8 @@ _REASON = re.compile(r"(port|memory) (read|write)|interrupted|[A-Z_]+")
 _INTERFACE = re.compile(r"(en|eth)\w+")
 _ADDRESS = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 
-# What is told for information, and by whom else it is judged
-TOLD_ONLY = {
-    "seconds.*": "how long a step takes depends on the machine; `make bench` judges times",
-}
+# What is told for information, and why it is not judged
+TOLD_ONLY = {"seconds.*": "how long a step takes depends on the machine; `make bench` judges times"}
 
 # What a report consists of, by the place in it: what is not here has no judge
 _SHAPE = {

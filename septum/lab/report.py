@@ -39,6 +39,7 @@ from septum.units import KiB, MiB, PciAddress
 Row = Mapping[str, Any]
 
 ETHERNET, SCSI = "0200", "0100"
+VMM = "VMM"
 SECTOR = 512
 SCRATCH_BYTES = 8 * MiB  # what each writes to its disk and reads back
 BEYOND = 128 * MiB  # as far behind the end of its own memory an instance reaches

@@ -300,7 +300,7 @@ ISA_BRIDGE_CLASS = 0x060100
 FREE_PORT = 0xFF
 
 # Where firmware places what it finds
-FIRST_MEMORY_BAR = 0x0100_0000
+FIRST_MEMORY_BAR = 0x0900_0000  # where Linux for this board begins too (DEFAULT_MEM_BASE)
 LAST_MEMORY_BAR = 0x4000_0000  # below Linux's scatter-gather and direct windows
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TypeVar
+
 from septum.layouts import pci
 from septum.layouts.register import Register
-from septum.machine.model import Bridge, Capability
-from septum.units import Span
+from septum.machine.model import Bridge, Capability, Function
+from septum.units import PciAddress, Span
 
+_DWORD = 4  # bytes; what a list links begins at one
 
-def value(configuration: bytes, register: type[Register], base: int = 0) -> int:
+def value(configuration: bytes | bytearray, register: type[Register], base: int = 0) -> int:
     """A register's value; 0 when the bytes end before it (a reader who is not root)."""
     start = base + register.offset
     return int.from_bytes(configuration[start : start + register.width // 8], "little")
@@ -19,40 +23,88 @@ def capabilities(configuration: bytes) -> tuple[Capability, ...]:
 
     A list that leaves the bytes, goes round or meets an absent function ends there.
     """
-    return _plain(configuration) + _extended(configuration)
+    return plain_capabilities(configuration) + extended_capabilities(configuration)
 
 
-def _plain(configuration: bytes) -> tuple[Capability, ...]:
+def plain_capabilities(configuration: bytes) -> tuple[Capability, ...]:
+    """The list below 256."""
     if not pci.Status(value(configuration, pci.Status)).capabilities_list:
         return ()
-    found: list[Capability] = []
-    seen: set[int] = set()
-    offset = value(configuration, pci.CapabilitiesPointer) & pci.ALIGNMENT_MASK
-    end = min(len(configuration), pci.CONFIGURATION_SIZE)
-    while pci.FIRST_CAPABILITY <= offset < end - 1 and offset not in seen:
-        seen.add(offset)
-        header = pci.CapabilityHeader(value(configuration, pci.CapabilityHeader, offset))
+    pointer = value(configuration, pci.CapabilitiesPointer)
+    space = configuration[: pci.CONFIGURATION_SIZE]
+    found = []
+    for offset, header in _linked(space, pointer, pci.FIRST_CAPABILITY, pci.CapabilityHeader):
         if header == pci.NO_DEVICE:
             break
         found.append(Capability(header.identity, offset, extended=False))
-        offset = header.next & pci.ALIGNMENT_MASK
     return tuple(found)
 
 
-def _extended(configuration: bytes) -> tuple[Capability, ...]:
-    found: list[Capability] = []
-    seen: set[int] = set()
-    offset = pci.EXTENDED_CAPABILITIES
-    while pci.EXTENDED_CAPABILITIES <= offset < len(configuration) - 3 and offset not in seen:
-        seen.add(offset)
-        raw = value(configuration, pci.ExtendedCapabilityHeader, offset)
-        header = pci.ExtendedCapabilityHeader(raw)
-        if raw == 0 or header.identity == pci.NO_DEVICE:
+def extended_capabilities(configuration: bytes) -> tuple[Capability, ...]:
+    """The list from 256 up."""
+    first = pci.EXTENDED_CAPABILITIES
+    found = []
+    for offset, header in _linked(configuration, first, first, pci.ExtendedCapabilityHeader):
+        if header == 0 or header.identity == pci.NO_DEVICE:
             break
         if header.identity:  # 0 is a placeholder that only links on. PCIe 7.6.2
             found.append(Capability(header.identity, offset, extended=True))
-        offset = header.next & ~3
     return tuple(found)
+
+
+Header = TypeVar("Header", pci.CapabilityHeader, pci.ExtendedCapabilityHeader)
+
+
+def _linked(
+    configuration: bytes, pointer: int, lowest: int, kind: type[Header]
+) -> Iterator[tuple[int, Header]]:
+    """Where each header of a list stands, and the header; it may be that of an absent function."""
+    last = len(configuration) - kind.width // 8
+    seen: set[int] = set()
+    offset = pointer & ~(_DWORD - 1)
+    while lowest <= offset <= last and offset not in seen:
+        seen.add(offset)
+        header = kind(value(configuration, kind, offset))
+        yield offset, header
+        offset = header.next & ~(_DWORD - 1)
+
+
+def function(address: PciAddress, configuration: bytes) -> Function:
+    """What the bytes of its configuration space say of a function; no more is known of it yet."""
+    code = pci.ClassCode(value(configuration, pci.ClassCode))
+    header = pci.HeaderType(value(configuration, pci.HeaderType))
+    identity = pci.Identity(value(configuration, pci.Identity))
+    subsystem = pci.Subsystem(0)
+    if header.layout == pci.HEADER_ENDPOINT:
+        subsystem = pci.Subsystem(value(configuration, pci.Subsystem))
+    found = capabilities(configuration)
+    msi, msix = vectors(configuration, found)
+    return Function(
+        address=address,
+        vendor=identity.vendor,
+        device=identity.device,
+        subsystem_vendor=subsystem.vendor,
+        subsystem_device=subsystem.device,
+        class_code=code.class_code,
+        revision=code.revision,
+        header_type=header.layout,
+        multifunction=bool(header.multifunction),
+        bars=(),
+        rom=None,
+        capabilities=found,
+        interrupt_pin=value(configuration, pci.InterruptPin),
+        interrupt_line=value(configuration, pci.InterruptLine),
+        msi_vectors=msi,
+        msix_vectors=msix,
+        iommu_group=None,
+        driver=None,
+        reset_methods=(),
+        numa_node=-1,
+        bridge=bridge(configuration) if header.layout == pci.HEADER_BRIDGE else None,
+        parent=None,
+        configuration=configuration,
+        consumers=(),
+    )
 
 
 def vectors(configuration: bytes, found: tuple[Capability, ...]) -> tuple[int, int]:

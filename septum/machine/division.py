@@ -88,6 +88,11 @@ def is_bridge(function: Function) -> bool:
     return function.header_type != pci.HEADER_ENDPOINT
 
 
+def is_isa_bridge(function: Function) -> bool:
+    """Whether it leads to the ISA bus."""
+    return function.class_code >> pci.SUBCLASS_SHIFT == pci.SubClass.ISA_BRIDGE
+
+
 def is_platform(function: Function) -> bool:
     """Whether it is part of the platform itself: host and ISA bridges, the IOMMU."""
     if function.class_code >> pci.BASE_CLASS_SHIFT == pci.BaseClass.BRIDGE:

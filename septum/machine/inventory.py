@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from septum.layouts import x86
 from septum.machine.consumers import consumers
 from septum.machine.files import HostFiles
 from septum.machine.iommu import iommu
@@ -13,6 +14,13 @@ from septum.machine.needs import host_needs
 from septum.machine.pci import functions
 from septum.machine.processors import processors
 from septum.machine.roots import root_buses
+from septum.units import Span
+
+# Every PC answers there itself, whatever its buses decode.
+INTERRUPT_CONTROLLERS = (
+    Span(x86.IO_APIC, x86.IO_APIC_SIZE),
+    Span(x86.LOCAL_APIC, x86.LOCAL_APIC_SIZE),
+)
 
 
 def inventory(files: HostFiles, environ: Mapping[str, str] | None = None) -> Machine:
@@ -40,4 +48,5 @@ def inventory(files: HostFiles, environ: Mapping[str, str] | None = None) -> Mac
         host_needs=host_needs(files, environ or {}, found),
         command_line=files.read_text("/proc/cmdline", ""),
         unknown=tuple(unknown),
+        decoded=INTERRUPT_CONTROLLERS,
     )

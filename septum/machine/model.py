@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from septum.layouts import pci
 from septum.units import PciAddress, Span
 
 
@@ -95,15 +96,26 @@ class RootBus(NamedTuple):
     last: int
     memory: tuple[Span, ...]
     io: tuple[Span, ...]
+    is_function: bool = True  # its host bridge answers as a function of it
 
 
 class Ecam(NamedTuple):
-    """One memory-mapped configuration area. PCI Firmware 3.2, 4.1.2 (MCFG)."""
+    """One memory-mapped configuration area. PCI Firmware 3.2, 4.1.2 (MCFG).
+
+    `function_shift`: address bits of one function's registers; above them its number, its
+    device's and its bus's.
+    """
 
     domain: int
     first_bus: int
     last_bus: int
     span: Span
+    function_shift: int = pci.ECAM_FUNCTION_SHIFT
+
+    @property
+    def bus_size(self) -> int:
+        """Bytes of one bus in it."""
+        return pci.DEVICES_PER_BUS * pci.FUNCTIONS_PER_DEVICE << self.function_shift
 
 
 class IommuGroup(NamedTuple):
@@ -164,6 +176,8 @@ class Machine(NamedTuple):
     unknown: tuple[str, ...] = ()  # what could not be read, and why, in words
     hosted: bool = True  # a Linux runs on it and stays; False: nothing is there but the VMM
     isa: tuple[IsaDevice, ...] = ()
+    decoded: tuple[Span, ...] = ()  # what the platform answers for itself: interrupt controllers
+    counts_roots: bool = False  # an OS is told how many root buses there are, counted from 0
     source: str = ""  # the machine file it was described by: a name or a path
 
     def function(self, address: PciAddress) -> Function | None:

@@ -1,4 +1,4 @@
-"""Which functions can Linux on this machine not spare, and why?"""
+"""Which functions can the Linux of this machine not spare, and why?"""
 
 from __future__ import annotations
 

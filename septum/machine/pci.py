@@ -50,41 +50,22 @@ def _function(
     identity = _identity(files, folder, space)
     if identity is None:
         return None
-    code = pci.ClassCode(configuration.value(space, pci.ClassCode))
-    header = pci.HeaderType(configuration.value(space, pci.HeaderType))
-    subsystem = pci.Subsystem(0)
-    if header.layout == pci.HEADER_ENDPOINT:
-        subsystem = pci.Subsystem(configuration.value(space, pci.Subsystem))
-    found = configuration.capabilities(space)
-    msi, msix = configuration.vectors(space, found)
-    bars, rom = _resources(files, folder, header.layout)
+    said = configuration.function(address, space)
+    bars, rom = _resources(files, folder, said.header_type)
     line = whole(files.read_text(f"{folder}/irq", ""), 0)
     group = files.read_link(f"{folder}/iommu_group").rpartition("/")[2]
-    return Function(
-        address=address,
+    return said._replace(
         vendor=identity.vendor,
         device=identity.device,
-        subsystem_vendor=subsystem.vendor,
-        subsystem_device=subsystem.device,
-        class_code=code.class_code,
-        revision=code.revision,
-        header_type=header.layout,
-        multifunction=bool(header.multifunction),
         bars=bars,
         rom=rom,
-        capabilities=found,
-        interrupt_pin=configuration.value(space, pci.InterruptPin),
         # With MSI on, the file tells the first message's number instead.
-        interrupt_line=0 if configuration.uses_msi(space, found) else line,
-        msi_vectors=msi,
-        msix_vectors=msix,
+        interrupt_line=0 if configuration.uses_msi(space, said.capabilities) else line,
         iommu_group=int(group) if group.isdecimal() else None,
         driver=files.read_link(f"{folder}/driver").rpartition("/")[2] or None,
         reset_methods=_reset_methods(files, folder),
         numa_node=whole(files.read_text(f"{folder}/numa_node", ""), -1),
-        bridge=configuration.bridge(space) if header.layout == pci.HEADER_BRIDGE else None,
         parent=_parent(files.read_link(folder)),
-        configuration=space,
         consumers=consumers,
     )
 

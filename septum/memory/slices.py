@@ -1,23 +1,79 @@
-"""Where in the machine's own memory do instances lie, when no host has a say in it?"""
+"""Where does the memory of each instance lie: at which of its addresses, and where in the machine?
+
+A slice is the same thing on every machine: parts of an instance's own addresses, and what of the
+machine stands behind each. Where a host keeps memory, that is the host's to know.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from septum.errors import TableProblem
 from septum.machine.model import Machine
+from septum.memory.layout import holes, layout
 from septum.partitions.model import Partition
 from septum.units import HUGE_PAGE, Span, align_up, size_text
 
 
-def slices(machine: Machine, partitions: Iterable[Partition]) -> dict[str, Span]:
-    """The machine addresses of each instance's memory, by name; none overlap.
+class Part(NamedTuple):
+    """A run of memory: the instance's addresses, its offset in the slice, the machine's address."""
+
+    span: Span
+    offset: int
+    machine: int | None  # None: where the host likes
+
+
+class Slice(NamedTuple):
+    """The memory of one instance."""
+
+    parts: tuple[Part, ...]  # in order of their addresses, whole huge pages
+
+    @property
+    def ram(self) -> tuple[Span, ...]:
+        """Its addresses."""
+        return tuple(part.span for part in self.parts)
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(part.span.size for part in self.parts)
+
+    @property
+    def place(self) -> Span:
+        """Where in the machine it lies, which places memory itself; ValueError when a host does."""
+        first = self.parts[0].machine if self.parts else None
+        if first is None:
+            raise ValueError("where this memory lies is the host's to know")
+        return Span(first, self.size)
+
+
+def slices(machine: Machine, partitions: Iterable[Partition]) -> dict[str, Slice]:
+    """The slice of each partition by name, base and float together; none overlap.
+
+    TableProblem: no room.
+    """
+    given = list(partitions)
+    places = {} if machine.hosted else _places(machine, given)
+    return {one.name: _slice(machine, one, places.get(one.name)) for one in given}
+
+
+def _slice(machine: Machine, partition: Partition, place: Span | None) -> Slice:
+    parts = []
+    offset = 0
+    for span in layout(partition.memory.total, holes(machine, partition.functions)):
+        parts.append(Part(span, offset, None if place is None else place.start + offset))
+        offset += span.size
+    return Slice(tuple(parts))
+
+
+def _places(machine: Machine, given: Sequence[Partition]) -> dict[str, Span]:
+    """Where in the machine's memory each lies, when no host has a say in it.
 
     First those that the table places; then the others, each at the first multiple of its size
     (rounded up to a power of two) that is free: what one DMA window can cover exactly, and no
-    more. Where that wastes too much, at the first free page. TableProblem: no room.
+    more. Where that wastes too much, at the first free page.
     """
-    given = list(partitions)
     taken: list[Span] = []
     found: dict[str, Span] = {}
     for partition in given:

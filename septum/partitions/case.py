@@ -1,4 +1,4 @@
-"""What do the rules decide about? A draft, a machine, and who claims which function of it."""
+"""What do the rules decide about? A draft, a machine, and who wishes for which function of it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from septum.machine.division import is_bridge, is_platform
 from septum.machine.model import Function, Machine
 from septum.partitions.draft import Draft, DraftInstance
 from septum.partitions.findings import Finding
-from septum.settings import PciBus
+from septum.partitions.present import behind
 from septum.units import PciAddress
 
 
-class Claim(NamedTuple):
-    """One instance's claim on one function, and by which words of the table."""
+class Wish(NamedTuple):
+    """One instance's wish for one function, and by which words of the table."""
 
     instance: str
     key: str  # "functions" or "buses"
@@ -28,68 +28,49 @@ class Case(NamedTuple):
     draft: Draft
     machine: Machine
     files_exist: Callable[[str], bool] | None  # None: not asked, the machine is a capture
-    claims: tuple[Claim, ...]  # sorted by address
+    wishes: tuple[Wish, ...]  # sorted by address
 
-    def found(self, claim: Claim) -> Function | None:
-        """The machine's function of a claim, or None."""
-        return self.machine.function(claim.address)
+    def found(self, wish: Wish) -> Function | None:
+        """The machine's function of a wish, or None."""
+        return self.machine.function(wish.address)
 
-    def endpoints(self) -> list[tuple[Claim, Function]]:
-        """Each claim on something that exists and can be owned at all; each owner's once."""
-        result: dict[tuple[str, PciAddress], tuple[Claim, Function]] = {}
-        for claim in self.claims:
-            function = self.found(claim)
+    def endpoints(self) -> list[tuple[Wish, Function]]:
+        """Each wish for something that exists and can be owned at all; each owner's once."""
+        result: dict[tuple[str, PciAddress], tuple[Wish, Function]] = {}
+        for wish in self.wishes:
+            function = self.found(wish)
             if function is not None and not is_bridge(function):
-                result.setdefault((claim.instance, claim.address), (claim, function))
+                result.setdefault((wish.instance, wish.address), (wish, function))
         return list(result.values())
 
     def owners(self, address: PciAddress) -> set[str]:
-        """The instances that claim a function."""
-        return {claim.instance for claim in self.claims if claim.address == address}
+        """The instances that wish for a function."""
+        return {wish.instance for wish in self.wishes if wish.address == address}
 
     def finding(
         self, key: tuple[str, ...], what: str, because: str, remedy: str, word: str = ""
     ) -> Finding:
         return Finding(self.draft.where(*key, word=word), what, because, remedy)
 
-    def against(self, claim: Claim, what: str, because: str, remedy: str) -> Finding:
-        """A finding at the words of a claim."""
-        key = ("instances", claim.instance, claim.key)
-        return self.finding(key, what, because, remedy, claim.word)
+    def against(self, wish: Wish, what: str, because: str, remedy: str) -> Finding:
+        """A finding at the words of a wish."""
+        key = ("instances", wish.instance, wish.key)
+        return self.finding(key, what, because, remedy, wish.word)
 
 
 def case(draft: Draft, machine: Machine, files_exist: Callable[[str], bool] | None) -> Case:
-    claims = [claim for instance in draft.instances for claim in _claims(instance, machine)]
-    claims.sort(key=lambda claim: claim.address)
-    return Case(draft, machine, files_exist, tuple(claims))
+    wishes = [wish for instance in draft.instances for wish in _wishes(instance, machine)]
+    wishes.sort(key=lambda wish: wish.address)
+    return Case(draft, machine, files_exist, tuple(wishes))
 
 
-def _claims(instance: DraftInstance, machine: Machine) -> list[Claim]:
-    claims = [
-        Claim(instance.name, "functions", item.word, item.value) for item in instance.functions
+def _wishes(instance: DraftInstance, machine: Machine) -> list[Wish]:
+    wishes = [
+        Wish(instance.name, "functions", item.word, item.value) for item in instance.functions
     ]
     for bus in instance.buses:
-        for function in below(machine, bus.value):
+        for function in behind(machine, bus.value):
             # Bridges stay the machine's, as all of the platform; owners are shown some on the way.
             if not is_bridge(function) and not is_platform(function):
-                claims.append(Claim(instance.name, "buses", bus.word, function.address))
-    return claims
-
-
-def below(machine: Machine, bus: PciBus) -> tuple[Function, ...]:
-    """The functions on a bus and on all buses behind its bridges, bridges included."""
-    buses = {bus.bus}
-    while True:
-        more = set(buses)
-        for function in machine.functions:
-            bridge = function.bridge
-            if bridge and function.address.domain == bus.domain and function.address.bus in buses:
-                more.update(range(bridge.secondary, bridge.subordinate + 1))
-        if more == buses:
-            break
-        buses = more
-    return tuple(
-        function
-        for function in machine.functions
-        if function.address.domain == bus.domain and function.address.bus in buses
-    )
+                wishes.append(Wish(instance.name, "buses", bus.word, function.address))
+    return wishes

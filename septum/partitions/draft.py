@@ -1,4 +1,4 @@
-"""What does a partition table say, before anybody asked whether the machine can do it?"""
+"""What does a partition table say, before anybody has asked whether the machine can do it?"""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ class Item(NamedTuple, Generic[T]):
 
 
 class DraftInstance(NamedTuple):
-    """One instance as read; None where the file says nothing that could be read."""
+    """One instance as read; None where the file says nothing that could be read.
+
+    Its fields are the keys of settings.section("instance"): the reader fills them by name.
+    """
 
     name: str
     kernel: str | None  # absolute path
@@ -34,6 +37,7 @@ class DraftInstance(NamedTuple):
     without_reset: tuple[Item[PciAddress], ...]
     on_reboot: str
     isa: tuple[Item[str], ...]
+    present: tuple[Item[tuple[PciBus, PciBus]], ...]
     interrupts: str
 
 
@@ -45,7 +49,7 @@ class Draft(NamedTuple):
     platform: str
     instances: tuple[DraftInstance, ...]
     findings: tuple[Finding, ...]
-    computer: str = ""
+    computer: str
 
     def where(self, *key: str, word: str = "") -> Where:
         """The place of a key, or of a word in its value."""

@@ -77,45 +77,37 @@ class _Reader:
         self.path = path
         self.places = Places(text)
         self.findings: list[Finding] = []
+        self.platform = ""  # while it is not known: nothing is refused for its sake
 
     def draft(self, raw: dict[str, Any]) -> Draft:
         self._refuse_unknown(raw, ("machine", "instances"), ())
         machine = self._table(raw.get("machine", {}), ("machine",))
+        platform = machine.get("platform", settings.default("machine", "platform"))
+        if platform in settings.PLATFORM_NAMES:
+            self.platform = platform
         values = self._section("machine", machine, ("machine",))
         instances = self._table(raw.get("instances", {}), ("instances",))
         drafts = [
             self._instance(name, self._table(instances[name], ("instances", name)))
             for name in instances
         ]
-        platform = values["platform"] or "pc"
-        computer = values["computer"] or ""
+        computer = values["computer"]
         if "/" in computer or computer.endswith(".toml"):
-            computer = self._absolute(computer) or ""
-        return Draft(
-            self.path, self.places, platform, tuple(drafts), tuple(self.findings), computer
-        )
+            computer = self._absolute(computer)
+        found = tuple(self.findings)
+        return Draft(self.path, self.places, values["platform"], tuple(drafts), found, computer)
 
     def _instance(self, name: str, raw: dict[str, Any]) -> DraftInstance:
         values = self._section("instance", raw, ("instances", name))
-        return DraftInstance(
-            name,
-            self._absolute(values["kernel"]),
-            self._absolute(values["initrd"]),
-            values["command_line"] or "",
-            self._memory(values["memory"]),
-            self._processors(values["processors"], ("instances", name, "processors")),
-            values["functions"] or (),
-            values["buses"] or (),
-            values["without_reset"] or (),
-            values["on_reboot"] or "restart",
-            values["isa"] or (),
-            values["interrupts"] or "switch",
-        )
+        values["memory"] = self._memory(values["memory"])
+        key = ("instances", name, "processors")
+        values["processors"] = self._processors(values["processors"], key)
+        return DraftInstance(name, **values)
 
-    def _absolute(self, path: str | None) -> str | None:
+    def _absolute(self, path: str) -> str:
         """Relative to the table's folder, so that a table and its kernels move together."""
         folder = os.path.dirname(os.path.abspath(self.path))
-        return None if path is None else os.path.normpath(os.path.join(folder, path))
+        return os.path.normpath(os.path.join(folder, path))
 
     def _memory(self, value: Any) -> MemorySlice | None:
         if isinstance(value, dict):
@@ -138,23 +130,32 @@ class _Reader:
                 self._find(key, what, because, "write { share = [0, 1] } or { own = [1] }")
             return None
         numbers = tuple(item.value for item in (own if share is None else share))
-        return Processors(numbers, share is None, value["weight"] or 100, value["count"] or 0)
+        return Processors(numbers, share is None, value["weight"], value["count"])
 
     def _section(self, name: str, raw: dict[str, Any], key: tuple[str, ...]) -> dict[str, Any]:
-        """The section's values by key: as given, else the default; None where unreadable."""
+        """The section's values by key: as given, else the default; None where there is neither."""
         known = settings.section(name)
         self._refuse_unknown(raw, tuple(known), key)
         values: dict[str, Any] = {}
         for item in known.values():
-            if item.key in raw:
-                values[item.key] = self._value(item, raw[item.key], (*key, item.key))
-                continue
             values[item.key] = None if item.default is settings.REQUIRED else item.default
-            if item.default is settings.REQUIRED:
+            if item.key in raw:
+                value = self._known_value(item, raw[item.key], (*key, item.key))
+                values[item.key] = values[item.key] if value is None else value
+            elif item.default is settings.REQUIRED:
                 because = f"{item.key} ({item.help}) has no default"
                 remedy = f"add {item.key} = {item.shape.name}"
                 self._find(key, f"{item.key} is missing", because, remedy)
         return values
+
+    def _known_value(self, item: settings.Setting, raw: Any, key: tuple[str, ...]) -> Any:
+        """The value, unless this platform's tables may not say it."""
+        because = settings.refusal(item, self.platform)
+        if not because:
+            return self._value(item, raw, key)
+        what = f"{item.key} is not for the platform {self.platform}"
+        self._find(key, what, because, "leave it out")
+        return None
 
     def _value(self, item: settings.Setting, raw: Any, key: tuple[str, ...]) -> Any:
         shape = item.shape
@@ -163,17 +164,31 @@ class _Reader:
         if shape.section == "processors" or (shape.each and not isinstance(raw, list)):
             self._bad(item, key, f"{settings.shown(raw)} is not {shape.name}")
             return None
+        if shape.pairs:
+            return self._pairs(item, raw, key)
         if not shape.each:
             return self._one(item, raw, key)
         found = [Item(self._one(item, one, key, in_list=True), str(one)) for one in raw]
         readable = tuple(one for one in found if one.value is not None)
         return None if raw and not readable else readable
 
+    def _pairs(self, item: settings.Setting, raw: Any, key: tuple[str, ...]) -> Any:
+        if not isinstance(raw, dict):
+            self._bad(item, key, f"{settings.shown(raw)} is not {item.shape.name}")
+            return None
+        found = []
+        for word, value in raw.items():
+            pair = tuple(self._one(item, one, key, in_list=True) for one in (word, value))
+            if None not in pair:
+                found.append(Item(pair, word))
+        return tuple(found)
+
     def _one(
         self, item: settings.Setting, raw: Any, key: tuple[str, ...], in_list: bool = False
     ) -> Any:
         try:
-            return item.shape.read(raw)
+            value = item.shape.read(raw)
+            return self._absolute(str(value)) if item.shape is settings.PATH else value
         except ValueError as error:
             self._bad(item, key, str(error), word=str(raw) if in_list else "")
             return None

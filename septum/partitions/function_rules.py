@@ -12,8 +12,9 @@ from septum.machine.division import (
     is_bridge,
     is_platform,
 )
-from septum.partitions.case import Case, Claim, below
+from septum.partitions.case import Case, Wish
 from septum.partitions.findings import Finding
+from septum.partitions.present import behind
 from septum.settings import nearest
 from septum.units import PciAddress
 
@@ -22,13 +23,13 @@ _ONE_DIGIT_OFF = 0.9  # likeness of two addresses of twelve characters
 
 def every_function_exists(case: Case) -> Iterator[Finding]:
     here = [str(function.address) for function in case.machine.functions if not is_bridge(function)]
-    for claim in case.claims:
-        if case.found(claim) is None:
-            meant = nearest(str(claim.address), tuple(here), _ONE_DIGIT_OFF)
+    for wish in case.wishes:
+        if case.found(wish) is None:
+            meant = nearest(str(wish.address), tuple(here), _ONE_DIGIT_OFF)
             remedy = "see what there is with: septum scan"
             yield case.against(
-                claim,
-                f"{claim.address} is not there",
+                wish,
+                f"{wish.address} is not there",
                 f"{case.machine.name} has no function at this address",
                 f"did you mean {meant}? {remedy}" if meant else remedy,
             )
@@ -37,7 +38,7 @@ def every_function_exists(case: Case) -> Iterator[Finding]:
 def every_bus_exists(case: Case) -> Iterator[Finding]:
     for instance in case.draft.instances:
         for bus in instance.buses:
-            if all(is_bridge(f) or is_platform(f) for f in below(case.machine, bus.value)):
+            if all(is_bridge(f) or is_platform(f) for f in behind(case.machine, bus.value)):
                 yield case.finding(
                     ("instances", instance.name, "buses"),
                     f"bus {bus.value} has nothing to own",
@@ -49,77 +50,77 @@ def every_bus_exists(case: Case) -> Iterator[Finding]:
 
 def only_what_can_be_divided(case: Case) -> Iterator[Finding]:
     """Bridges, the platform, what Linux or firmware goes on using; as `septum scan` says it."""
-    for claim in case.claims:
-        function = case.found(claim)
+    for wish in case.wishes:
+        function = case.found(wish)
         answer = None if function is None else divisibility(case.machine, function)
         # Lacking isolation is about the machine, not about a function, and said once.
         if answer is None or answer.possible or answer.because in (NO_IOMMU[0], NO_REMAPPING[0]):
             continue
         yield case.against(
-            claim,
-            f"{claim.address} cannot be given to {claim.instance}",
+            wish,
+            f"{wish.address} cannot be given to {wish.instance}",
             answer.because,
             answer.remedy or "give another function; see what can be divided with: septum scan",
         )
 
 
 def one_owner_each(case: Case) -> Iterator[Finding]:
-    for before, claim in _pairs(case):
+    for before, wish in _pairs(case):
         words = f"{before.key} of {before.instance} ({before.word})"
-        if before.instance == claim.instance:
-            what = f"{claim.address} is given twice to {claim.instance}"
+        if before.instance == wish.instance:
+            what = f"{wish.address} is given twice to {wish.instance}"
             remedy = "name it once: alone, or by its bus"
         else:
-            what = f"{claim.address} is given to {before.instance} and to {claim.instance}"
-            remedy = f"take it from {before.instance} or from {claim.instance}"
-        yield case.against(claim, what, f"it is already in {words}", remedy)
+            what = f"{wish.address} is given to {before.instance} and to {wish.instance}"
+            remedy = f"take it from {before.instance} or from {wish.instance}"
+        yield case.against(wish, what, f"it is already in {words}", remedy)
 
 
-def _pairs(case: Case) -> Iterator[tuple[Claim, Claim]]:
-    """Each claim on what another claim before it in the file has: (the first, this one)."""
-    first: dict[object, Claim] = {}
+def _pairs(case: Case) -> Iterator[tuple[Wish, Wish]]:
+    """Each wish for what another wish before it in the file has: (the first, this one)."""
+    first: dict[object, Wish] = {}
     order = {instance.name: at for at, instance in enumerate(case.draft.instances)}
-    for claim in sorted(case.claims, key=lambda claim: (order[claim.instance], claim.address)):
-        before = first.setdefault(claim.address, claim)
-        if before is not claim:
-            yield before, claim
+    for wish in sorted(case.wishes, key=lambda wish: (order[wish.instance], wish.address)):
+        before = first.setdefault(wish.address, wish)
+        if before is not wish:
+            yield before, wish
 
 
 def isolation_is_there(case: Case) -> Iterator[Finding]:
     """No IOMMU, or no interrupt remapping: said once, at the first function handed out."""
     iommu = case.machine.iommu
-    if not case.claims or (iommu.present and iommu.interrupt_remapping):
+    if not case.wishes or (iommu.present and iommu.interrupt_remapping):
         return
-    claim = min(
-        case.claims,
-        key=lambda claim: case.draft.where("instances", claim.instance, claim.key).line,
+    wish = min(
+        case.wishes,
+        key=lambda wish: case.draft.where("instances", wish.instance, wish.key).line,
     )
     reason, remedy = NO_REMAPPING if iommu.present else NO_IOMMU
-    yield case.against(claim, "no function can be handed out", reason, remedy)
+    yield case.against(wish, "no function can be handed out", reason, remedy)
 
 
 def groups_stay_whole(case: Case) -> Iterator[Finding]:
     told: set[tuple[str, int]] = set()
-    for claim, function in case.endpoints():
+    for wish, function in case.endpoints():
         number = function.iommu_group
-        if number is None or (claim.instance, number) in told:
+        if number is None or (wish.instance, number) in told:
             continue
         if not divisibility(case.machine, function).possible:
             continue  # told already, with a better reason
         others = [
             other
             for other in companions(case.machine, function)
-            if claim.instance not in case.owners(other)
+            if wish.instance not in case.owners(other)
         ]
         if not others:
             continue
-        told.add((claim.instance, number))
+        told.add((wish.instance, number))
         names = ", ".join(_whose(case, other) for other in others)
         yield case.against(
-            claim,
-            f"{claim.address} cannot be divided from its IOMMU group {number}",
+            wish,
+            f"{wish.address} cannot be divided from its IOMMU group {number}",
             f"the IOMMU cannot tell it from {names}",
-            f"give {claim.instance} the whole group, or nothing of it; a slot behind another "
+            f"give {wish.instance} the whole group, or nothing of it; a slot behind another "
             "root port may have a group of its own",
         )
 
@@ -135,13 +136,13 @@ def everything_can_be_reset(case: Case) -> Iterator[Finding]:
         for instance in case.draft.instances
         for item in instance.without_reset
     }
-    for claim, function in case.endpoints():
-        if not function.reset_methods and (claim.instance, claim.address) not in accepted:
+    for wish, function in case.endpoints():
+        if not function.reset_methods and (wish.instance, wish.address) not in accepted:
             yield case.against(
-                claim,
-                f"{claim.address} cannot be reset",
+                wish,
+                f"{wish.address} cannot be reset",
                 "what one owner left in it would be there for the next",
-                f'accept that with without_reset = ["{claim.address}"], or give another function',
+                f'accept that with without_reset = ["{wish.address}"], or give another function',
             )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from septum.settings import PciBus, default
 from septum.units import PciAddress
 
 
@@ -13,7 +14,7 @@ class Processors(NamedTuple):
     numbers: tuple[int, ...]
     own: bool  # nobody else's
     weight: int  # share of time against other instances, 1 to 10000 (cgroup v2 cpu.weight)
-    count: int = 0  # type: ignore[assignment]  # 0: as many as are named
+    count: int = default("processors", "count")  # type: ignore[assignment]  # 0: all named
 
     @property
     def found(self) -> int:
@@ -26,7 +27,7 @@ class MemorySlice(NamedTuple):
 
     base: int
     float: int
-    at: int | None = None  # the machine's address; None: anywhere
+    at: int | None = default("memory", "at")  # the machine's address; None: anywhere
 
     @property
     def total(self) -> int:
@@ -43,19 +44,22 @@ class Partition(NamedTuple):
     memory: MemorySlice
     processors: Processors
     functions: tuple[PciAddress, ...]  # sorted; buses of the file are already spelled out
-    without_reset: tuple[PciAddress, ...] = ()  # handed over although they cannot be reset
-    on_reboot: str = "restart"  # or "stop": what a reset asked from inside does
-    isa: tuple[str, ...] = ()  # names of ISA devices
-    interrupts: str = "switch"  # or "queue": its device asks while another instance runs
+    # handed over although they cannot be reset
+    without_reset: tuple[PciAddress, ...] = default("instance", "without_reset")
+    on_reboot: str = default("instance", "on_reboot")  # what a reset asked from inside does
+    isa: tuple[str, ...] = default("instance", "isa")  # names of ISA devices
+    # the machine's bus, and as which it is found
+    present: tuple[tuple[PciBus, PciBus], ...] = default("instance", "present")
+    interrupts: str = default("instance", "interrupts")  # when others run and its device asks
 
 
 class PartitionTable(NamedTuple):
     """The administrator's file, read and checked."""
 
     path: str
-    platform: str  # "pc" or "alpha"
+    platform: str  # one of settings.PLATFORM_NAMES
     partitions: tuple[Partition, ...]
-    computer: str = ""  # of the alpha platform: a name, or the path of a machine file
+    computer: str = default("machine", "computer")  # a name, or the path of a machine file
 
     def partition(self, name: str) -> Partition | None:
         for partition in self.partitions:

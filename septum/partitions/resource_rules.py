@@ -45,29 +45,6 @@ def names_are_plain(case: Case) -> Iterator[Finding]:
             )
 
 
-def computer_is_named_where_it_is_software(case: Case) -> Iterator[Finding]:
-    if case.machine.hosted and case.draft.computer:
-        yield case.finding(
-            ("machine", "computer"),
-            f"{case.machine.name} is no {case.draft.computer}",
-            "the pc platform divides the computer that Septum runs on",
-            'leave computer out, or write platform = "alpha"',
-        )
-
-
-def interrupts_can_be_queued(case: Case) -> Iterator[Finding]:
-    """Only who fields the interrupts of others may keep them for later."""
-    for instance in case.draft.instances:
-        if case.machine.hosted and instance.interrupts == "queue":
-            yield case.finding(
-                ("instances", instance.name, "interrupts"),
-                f"interrupts of {instance.name} cannot be queued",
-                "KVM delivers them: to a running processor at once, to a waiting one when Linux "
-                "runs it; nothing is asked in between that could keep them",
-                "leave interrupts out; a low weight makes it wait for its turn",
-            )
-
-
 def kernels_are_there(case: Case) -> Iterator[Finding]:
     if case.files_exist is None:
         return
@@ -129,19 +106,11 @@ def memory_is_there(case: Case) -> Iterator[Finding]:
 
 
 def memory_can_be_placed(case: Case) -> Iterator[Finding]:
-    """Where an instance's memory lies is for the table to say only where nobody else has any."""
+    """Where the table says where an instance's memory lies, is there some to give?"""
     for instance in case.draft.instances:
         if instance.memory is None or instance.memory.at is None:
             continue
         key = ("instances", instance.name, "memory")
-        if case.machine.hosted:
-            yield case.finding(
-                key,
-                f"memory of {instance.name} cannot be placed",
-                f"Linux runs {case.machine.name}, and gives what memory it has free",
-                "leave at out",
-            )
-            continue
         wanted = _placed(instance.name, instance.memory.at, instance.memory.total)
         if not any(_inside(wanted.span, area.span) for area in case.machine.memory):
             free = ", ".join(str(area.span) for area in case.machine.memory)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from septum.partitions import function_rules as functions
+from septum.partitions import present_rules as present
 from septum.partitions import resource_rules as resources
 from septum.partitions.case import Case
 from septum.partitions.findings import Finding
@@ -17,9 +18,7 @@ Rule = Callable[[Case], Iterable[Finding]]
 RULES: tuple[Rule, ...] = (
     resources.somebody_is_there,
     resources.names_are_plain,
-    resources.computer_is_named_where_it_is_software,
     resources.kernels_are_there,
-    resources.interrupts_can_be_queued,
     resources.memory_is_whole_pages,
     resources.memory_is_there,
     resources.memory_can_be_placed,
@@ -36,6 +35,8 @@ RULES: tuple[Rule, ...] = (
     functions.groups_stay_whole,
     functions.everything_can_be_reset,
     functions.without_reset_is_owned,
+    present.every_presented_bus_is_its_own,
+    present.no_bus_is_found_twice,
     functions.every_isa_device_exists,
     functions.one_owner_each_of_isa,
 )

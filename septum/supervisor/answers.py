@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from septum.errors import NotRunning, Problem
 from septum.host.channel import Channel
@@ -13,47 +12,43 @@ from septum.messages import Message, record
 from septum.partitions.model import Partition
 from septum.supervisor.conflicts import refuse_conflicts, runs_alone, runs_already
 from septum.supervisor.instances import Instance
-from septum.supervisor.requests import GONE, STARTED, Request
-
-if TYPE_CHECKING:
-    from septum.supervisor.loop import Supervisor
+from septum.supervisor.requests import GONE, STARTED, OpenRequests
 
 
-def up(supervisor: Supervisor, channel: Channel, message: Message) -> None:
+def up(requests: OpenRequests, channel: Channel, message: Message) -> None:
     """Start instances; the asker hears of each stage, and in the end that it is done."""
     wanted = [record(Partition, fields) for fields in message["partitions"]]
     machine = record(Machine, message["machine"])
-    if supervisor.is_ending:
+    keeper = requests.keeper
+    if keeper.is_ending:
         raise NotRunning("the supervisor is about to end", remedy="try again in a moment")
-    if machine.hosted == (supervisor.world.build is not None):
+    if message["platform"] != requests.platform:
         raise NotRunning(
             f"nothing starts on {machine.name} now",
-            because="the supervisor that runs keeps instances of another kind of computer",
+            because=f"the supervisor that runs keeps instances of the platform {requests.platform}",
             remedy="septum down ends those; or name another run directory in SEPTUM_RUN",
         )
-    active = [instance.partition for instance in supervisor.keeper.active()]
+    active = [instance.partition for instance in keeper.active()]
     refuse_conflicts(wanted, active)
     names = tuple(partition.name for partition in wanted)
     for name in names:
-        if runs_alone(supervisor.world.directory, name):
+        if runs_alone(keeper.place.directory, name):
             raise runs_already(name)
-    supervisor.requests.append(Request(channel, names, STARTED))
+    requests.add(channel, names, STARTED)
     for partition in wanted:
-        supervisor.keeper.instances[partition.name] = Instance(partition, machine)
+        keeper.instances[partition.name] = Instance(partition, machine)
     for name in names:
-        supervisor.keeper.start(supervisor.keeper.instances[name])
+        keeper.start(keeper.instances[name])
 
 
-def take_back(supervisor: Supervisor, channel: Channel, message: Message) -> None:
+def take_back(requests: OpenRequests, channel: Channel, message: Message) -> None:
     """Stop what this asker started and has not yet seen to its end."""
-    for request in supervisor.requests:
-        if request.channel is channel and request.wanted == STARTED:
-            supervisor.take_back(request)
+    requests.take_back(channel)
 
 
-def down(supervisor: Supervisor, channel: Channel, message: Message) -> None:
+def down(requests: OpenRequests, channel: Channel, message: Message) -> None:
     """Stop instances, all without a name, and forget them when everything is given back."""
-    instances, within = supervisor.keeper.instances, float(message["within"])
+    instances, within = requests.keeper.instances, float(message["within"])
     names = tuple(message.get("names") or instances)
     unknown = [name for name in names if name not in instances]
     if unknown or not names:
@@ -63,27 +58,27 @@ def down(supervisor: Supervisor, channel: Channel, message: Message) -> None:
             because=f"the instances are {known}" if known else "no instance was started",
             remedy="septum ps lists them" if known else "septum up TABLE starts some",
         )
-    supervisor.requests.append(Request(channel, names, GONE))
+    requests.add(channel, names, GONE)
     for name in names:
-        supervisor.keeper.stop(instances[name], politely=True, within=within)
+        requests.keeper.stop(instances[name], politely=True, within=within)
 
 
-def listing(supervisor: Supervisor, channel: Channel, message: Message) -> None:
+def listing(requests: OpenRequests, channel: Channel, message: Message) -> None:
     """One row an instance."""
     now = time.monotonic()
-    instances = supervisor.keeper.instances
+    instances = requests.keeper.instances
     rows = [instances[name].row(now) for name in sorted(instances)]
-    supervisor.send(channel, {"rows": rows})
+    requests.send(channel, {"rows": rows})
 
 
-def unknown(supervisor: Supervisor, channel: Channel, message: Message) -> None:
+def unknown(requests: OpenRequests, channel: Channel, message: Message) -> None:
     raise Problem(
         f"the supervisor cannot be asked {message.get('ask')!r}",
         because=f"it knows {', '.join(name for name in ANSWERS if name)}",
     )
 
 
-ANSWERS: dict[str, Callable[[Supervisor, Channel, Message], None]] = {
+ANSWERS: dict[str, Callable[[OpenRequests, Channel, Message], None]] = {
     "up": up,
     "take back": take_back,
     "down": down,

@@ -11,17 +11,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from septum.errors import HostProblem
 from septum.host import cgroups, processes
 from septum.host.channel import Conversation, connect, listen
 from septum.host.journal import Journal
+from septum.platforms import registry
 from septum.supervisor.conflicts import runs_alone
-from septum.supervisor.world import World
+from septum.supervisor.workplace import Workplace
 
 
 @contextmanager
-def locked(world: World) -> Iterator[None]:
+def locked(place: Workplace) -> Iterator[None]:
     """Nobody else starts, ends or cleans up after a supervisor meanwhile."""
-    lock = os.open(world.directory.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = os.open(place.directory.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -31,65 +33,84 @@ def locked(world: World) -> Iterator[None]:
         os.close(lock)
 
 
-def reach(world: World) -> Conversation | None:
+def reach(place: Workplace) -> Conversation | None:
     """A conversation with the supervisor; None when none runs."""
-    stream = connect(world.directory.control)
+    stream = connect(place.directory.control)
     return None if stream is None else Conversation(stream)
 
 
-def reach_or_begin(world: World, said: list[str]) -> Conversation:
-    """A conversation with the supervisor that runs, or with a new one.
+def reach_or_begin(place: Workplace, platform: str, said: list[str]) -> Conversation:
+    """A conversation with the supervisor that runs, or with a new one for a platform's instances.
 
     Adds to said a line for each thing that was found abandoned and put back.
     """
-    world.directory.make()
-    with locked(world):
-        conversation = reach(world)
+    place.directory.make()
+    with locked(place):
+        conversation = reach(place)
         if conversation is None:
-            said += recover(world)
-            begin(world)
-            conversation = reach(world)
+            said += recover(place)
+            begin(place, platform)
+            conversation = reach(place)
         assert conversation is not None, "the new supervisor's socket was bound before it began"
         return conversation
 
 
-def clean_up(world: World) -> list[str]:
+def clean_up(place: Workplace) -> list[str]:
     """When no supervisor runs: put back what a dead one left; a line for each thing."""
-    if not os.path.isdir(world.directory.root) or not os.access(world.directory.root, os.W_OK):
+    if not os.path.isdir(place.directory.root) or not os.access(place.directory.root, os.W_OK):
         return []
-    with locked(world):
-        if (conversation := reach(world)) is not None:
+    with locked(place):
+        if (conversation := reach(place)) is not None:
             conversation.close()
             return []
-        return recover(world)
+        return recover(place)
 
 
-def recover(world: World) -> list[str]:
-    """With the lock held and no supervisor: end orphans, restore claims, remove files."""
+def recover(place: Workplace) -> list[str]:
+    """With the lock held and no supervisor: end orphans, restore claims, remove files.
+
+    What Linux does not take back stays in the journal, and is said too.
+    """
     said = []
-    names = [one for one in world.directory.instances() if not runs_alone(world.directory, one)]
+    names = [one for one in place.directory.instances() if not runs_alone(place.directory, one)]
     for name in names:
-        process = processes.read_process(world.directory.process_of(name))
+        process = processes.read_process(place.directory.process_of(name))
         if process is not None and process.is_alive:
-            if not processes.wait_for_end(process, world.patience):
+            if not processes.wait_for_end(process, place.patience):
                 processes.tell(process, signal.SIGKILL)
-                processes.wait_for_end(process, world.patience)
+                processes.wait_for_end(process, place.patience)
             said.append(f"{name}: ended, its supervisor had died")
         elif process is not None:
             said.append(f"{name}: had died")
-    said += world.restore(Journal(world.directory.claims))
+    said += put_back(place)
     for name in names:
-        cgroups.ControlGroup(name, weight=1, processors=(), root=world.groups).remove()
-        world.directory.remove_instance(name)
-    for path in (world.directory.control, world.directory.supervisor):
+        cgroups.ControlGroup(name, weight=1, processors=(), root=place.groups).remove()
+        place.directory.remove_instance(name)
+    for path in (place.directory.control, place.directory.supervisor):
         if os.path.exists(path):
             os.unlink(path)
     return said
 
 
-def begin(world: World) -> None:
+def put_back(place: Workplace) -> list[str]:
+    """Give back what dead processes held; a line for each thing, and for what did not come."""
+    try:
+        return registry.restore(Journal(place.directory.claims))
+    except HostProblem as problem:
+        return [str(problem)]
+
+
+def left_by(place: Workplace, name: str) -> list[str]:
+    """What an instance that is no more still holds, after one more try to give it back."""
+    journal = Journal(place.directory.claims)
+    if journal.left_by(name):
+        put_back(place)
+    return [entry.address for entry in journal.left_by(name)]
+
+
+def begin(place: Workplace, platform: str) -> None:
     """Fork a supervisor into a session of its own; its socket takes askers at once."""
-    listener = listen(world.directory.control)
+    listener = listen(place.directory.control)
     sys.stdout.flush()
     sys.stderr.flush()
     # Ctrl-C reaches every process of the terminal: not the new one, once it has its own session.
@@ -99,7 +120,7 @@ def begin(world: World) -> None:
         if number == 0:
             code = 1
             try:
-                code = become_supervisor(world, listener)
+                code = become_supervisor(place, platform, listener)
             finally:
                 os._exit(code)
         os.waitpid(number, 0)
@@ -108,23 +129,23 @@ def begin(world: World) -> None:
         listener.close()
 
 
-def become_supervisor(world: World, listener: socket.socket) -> int:
+def become_supervisor(place: Workplace, platform: str, listener: socket.socket) -> int:
     """The whole life of the supervisor's process; its exit code."""
     os.setsid()
     if os.fork() != 0:
         return 0  # so that the supervisor is nobody's child, and no zombie of up's
     processes.keep_only((listener.fileno(),))
-    processes.redirect(os.path.join(world.directory.logs, "supervisor.log"))
+    processes.redirect(os.path.join(place.directory.logs, "supervisor.log"))
     processes.set_name("septum")
-    processes.write_process(world.directory.supervisor, processes.this_process())
+    processes.write_process(place.directory.supervisor, processes.this_process())
     os.chdir("/")
     try:
         from septum.supervisor.loop import Supervisor
 
-        supervisor = Supervisor(world, listener)
+        supervisor = Supervisor(place, platform, listener)
         supervisor.listen_to_signals()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
-        world.warm_up()
+        supervisor.platform.warm_up()
         gc.collect()
         # Collecting would touch, and so copy, every page the instances share with this process.
         gc.freeze()

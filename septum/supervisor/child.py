@@ -16,10 +16,11 @@ from septum.host.cgroups import ControlGroup
 from septum.host.channel import Channel
 from septum.host.processes import Process
 from septum.machine.model import Machine
-from septum.messages import encode
+from septum.messages import Report, encode
 from septum.partitions.model import Partition
+from septum.platforms.platform import ProcessPlatform
 from septum.state import FAILED, Ending, after
-from septum.supervisor.world import Report, World
+from septum.supervisor.workplace import Workplace
 
 GUARDED = (signal.SIGINT, signal.SIGTERM)
 
@@ -33,13 +34,17 @@ class Child(NamedTuple):
     group: ControlGroup | None
 
 
-def fork_instance(
-    partition: Partition,
-    machine: Machine,
-    world: World,
-    group: ControlGroup | None,
-    forget: Callable[[], None],
-) -> Child:
+class Life(NamedTuple):
+    """What an instance's process is forked for."""
+
+    partition: Partition
+    machine: Machine
+    platform: ProcessPlatform
+    place: Workplace
+    group: ControlGroup | None
+
+
+def fork_instance(life: Life, forget: Callable[[], None]) -> Child:
     """Start an instance's process; forget() closes, in it, what is its parent's alone."""
     ours, theirs = socket.socketpair()
     parent = os.getpid()
@@ -54,38 +59,32 @@ def fork_instance(
             try:
                 forget()
                 ours.close()
-                code = become_instance(partition, machine, world, group, parent, theirs)
+                code = become_instance(life, parent, theirs)
             finally:
                 os._exit(code)
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, GUARDED)
     theirs.close()
-    return Child(processes.process(number), os.pidfd_open(number), Channel(ours), group)
+    return Child(processes.process(number), os.pidfd_open(number), Channel(ours), life.group)
 
 
-def become_instance(
-    partition: Partition,
-    machine: Machine,
-    world: World,
-    group: ControlGroup | None,
-    parent: int,
-    reports: socket.socket,
-) -> int:
+def become_instance(life: Life, parent: int, reports: socket.socket) -> int:
     """The whole life of an instance's process; its exit code."""
+    partition, directory, group = life.partition, life.place.directory, life.group
     report = reporter(reports)
     try:
         os.setsid()
-        processes.redirect(world.directory.messages_of(partition.name))
+        processes.redirect(directory.messages_of(partition.name))
         processes.set_name(f"septum:{partition.name}")
         signal.signal(signal.SIGINT, signal.default_int_handler)
         processes.end_on_terminate()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, GUARDED)
         processes.die_with_parent(parent)
-        name_file = world.directory.process_of(partition.name)
+        name_file = directory.process_of(partition.name)
         processes.write_process(name_file, processes.this_process())
         if group is not None:
             group.take(os.getpid())
-        ending = Ending(*world.run(partition, machine, world.directory, report))
+        ending = life.platform.run(partition, life.machine, directory, report)
     except KeyboardInterrupt:
         ending = Ending("stopped")
     except Problem as problem:
@@ -94,7 +93,7 @@ def become_instance(
         import traceback
 
         traceback.print_exc()
-        log = world.directory.messages_of(partition.name)
+        log = directory.messages_of(partition.name)
         ending = Ending("failed", f"a bug, {type(error).__name__}: {error} (see {log})")
     report("ending", {"reason": ending.reason, "detail": ending.detail})
     sys.stdout.flush()

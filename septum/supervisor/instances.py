@@ -24,6 +24,7 @@ class Instance:
         self.running_since: float | None = None  # seconds, monotonic clock
         self.said: Ending | None = None  # by the instance itself, before its process ended
         self.ending: Ending | None = None
+        self.kept: list[str] = []  # what its last process had and Linux has not got back
         self.asked_to_stop: socket.socket | None = None
         self.last_resorts: list[tuple[float, signal.Signals]] = []  # when, monotonic; what
 
@@ -49,6 +50,7 @@ class Instance:
         elif to == STARTING:
             self.running_since = self.said = self.ending = None
             self.last_resorts = []
+            self.kept = []
 
     def row(self, now: float) -> Message:
         """What ps lists. Memory in bytes, uptime in seconds."""
@@ -62,15 +64,17 @@ class Instance:
             "memory": partition.memory.total,
             "functions": [str(address) for address in partition.functions],
             "uptime": round(now - (self.running_since or 0), 1) if is_up else None,
-            "ending": ending_text(self.ending),
+            "ending": ending_text(self.ending, self.kept),
+            "kept": list(self.kept),
             "reason": self.ending.reason if self.ending else "",
             "detail": self.ending.detail if self.ending else "",
         }
 
 
-def ending_text(ending: Ending | None) -> str:
-    """One line about an ending: its reason and the first line of its detail."""
+def ending_text(ending: Ending | None, kept: list[str]) -> str:
+    """One line about an ending: its reason, the first line of its detail, what is still held."""
     if ending is None:
         return ""
     first = ending.detail.partition("\n")[0]
-    return f"{ending.reason}: {first}" if first else ending.reason
+    text = f"{ending.reason}: {first}" if first else ending.reason
+    return f"{text}; not given back: {', '.join(kept)}" if kept else text

@@ -17,30 +17,38 @@ from collections.abc import Callable
 from septum.errors import Problem
 from septum.host.channel import Channel
 from septum.messages import Message, error_message
+from septum.platforms import registry
+from septum.platforms.platform import ComputerPlatform, Platform, ProcessPlatform
 from septum.supervisor.answers import ANSWERS
+from septum.supervisor.computers import ComputerKeeper
 from septum.supervisor.instances import Instance
 from septum.supervisor.keeper import Keeper
-from septum.supervisor.requests import GONE, STARTED, Request
-from septum.supervisor.software import SoftwareKeeper
-from septum.supervisor.world import World
+from septum.supervisor.processes import ProcessKeeper
+from septum.supervisor.requests import STOP_SECONDS, OpenRequests
+from septum.supervisor.workplace import Workplace
 
 RETRY_LEAVING_SECONDS = 0.05
-STOP_SECONDS = 20.0  # where the asker does not say, or cannot: a start taken back, a signal
 
 
 class Supervisor:
     """Answers those who ask, until no instance is left to be asked about."""
 
-    def __init__(self, world: World, listener: socket.socket) -> None:
-        self.world = world
+    def __init__(self, place: Workplace, platform: str, listener: socket.socket) -> None:
+        self.place = place
+        self.platform = registry.platform(platform)
         self.listener = listener
         self.selector = selectors.DefaultSelector()
         self.wakeups = socket.socketpair()
         self.askers: list[Channel] = []
-        self.requests: list[Request] = []
-        keeper = Keeper if world.build is None else SoftwareKeeper
-        self.keeper = keeper(world, self.selector, self.announce, self.close)
-        self.is_ending = False  # told to end by a signal
+        self.keeper = self.keeper_for(self.platform)
+        self.requests = OpenRequests(platform, self.keeper, self.send)
+
+    def keeper_for(self, platform: Platform) -> Keeper:
+        """Who keeps the instances of a platform: it depends on where these live."""
+        if isinstance(platform, ComputerPlatform):
+            return ComputerKeeper(platform, self.place, self.selector, self.announce)
+        assert isinstance(platform, ProcessPlatform), "instances live there or here"
+        return ProcessKeeper(platform, self.place, self.selector, self.announce, self.close)
 
     def serve(self) -> None:
         """Work until nothing is left to do."""
@@ -50,7 +58,7 @@ class Supervisor:
                 act: Callable[[int], None] = key.data
                 act(mask)
             self.keeper.work()
-            self.review()
+            self.requests.review()
             if self.is_idle() and self.leave():
                 return
 
@@ -66,8 +74,7 @@ class Supervisor:
 
     def signalled(self, mask: int) -> None:
         self.wakeups[0].recv(64)
-        self.is_ending = True
-        self.keeper.may_restart = False
+        self.keeper.is_ending = True
         for instance in self.keeper.active():
             self.keeper.stop(instance, politely=True, within=STOP_SECONDS)
 
@@ -95,7 +102,7 @@ class Supervisor:
                 self.asker_left(channel)
                 return
             for message in messages:
-                ANSWERS.get(message.get("ask", ""), ANSWERS[""])(self, channel, message)
+                ANSWERS.get(message.get("ask", ""), ANSWERS[""])(self.requests, channel, message)
         except Problem as problem:
             self.send(channel, error_message(problem))
         except (KeyError, TypeError, ValueError) as error:
@@ -105,26 +112,13 @@ class Supervisor:
 
     def asker_left(self, channel: Channel) -> None:
         """Nobody waits for what it asked: a start it did not see to its end is taken back."""
-        for request in [one for one in self.requests if one.channel is channel]:
-            if request.wanted == STARTED:
-                self.take_back(request)
+        self.requests.take_back(channel)
         self.selector.unregister(channel)
         self.askers.remove(channel)
         channel.close()
 
-    def take_back(self, request: Request) -> None:
-        """Undo a start that is not wanted any more."""
-        request.wanted = GONE
-        for name in request.names:
-            if name in self.keeper.instances:
-                instance = self.keeper.instances[name]
-                self.keeper.stop(instance, politely=False, within=STOP_SECONDS)
-
     def announce(self, instance: Instance, event: Message) -> None:
-        """Tell everybody who waits for this instance."""
-        for request in self.requests:
-            if instance.name in request.names:
-                self.send(request.channel, {"instance": instance.name, **event})
+        self.requests.announce(instance, event)
 
     def send(self, channel: Channel, message: Message) -> None:
         if not channel.is_closed:
@@ -138,21 +132,6 @@ class Supervisor:
         if key.events != wanted:
             self.selector.modify(channel, wanted, key.data)
 
-    def review(self) -> None:
-        """Finish the requests that are met."""
-        instances = self.keeper.instances
-        met = [request for request in self.requests if request.is_met(instances)]
-        now = time.monotonic()
-        for request in met:
-            self.requests.remove(request)
-            rows = [instances[name].row(now) for name in request.names if name in instances]
-            is_gone = request.wanted == GONE
-            self.send(request.channel, {"done": True, "gone": is_gone, "rows": rows})
-        for request in met:
-            if request.wanted == GONE:
-                for name in request.names:
-                    instances.pop(name, None)
-
     def patience(self) -> float | None:
         """Seconds the loop may sleep; None: until something happens."""
         if self.is_idle():
@@ -162,20 +141,20 @@ class Supervisor:
 
     def is_idle(self) -> bool:
         """True when the supervisor is of no more use."""
-        if self.is_ending:
+        if self.keeper.is_ending:
             return not self.keeper.active()
         return not (self.keeper.instances or self.askers)
 
     def leave(self) -> bool:
         """Give up the socket, unless somebody is just about to use it."""
-        lock = os.open(self.world.directory.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(self.place.directory.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             with selectors.DefaultSelector() as waiting:
                 waiting.register(self.listener, selectors.EVENT_READ)
-                if waiting.select(0) and not self.is_ending:
+                if waiting.select(0) and not self.keeper.is_ending:
                     return False
-            for path in (self.world.directory.control, self.world.directory.supervisor):
+            for path in (self.place.directory.control, self.place.directory.supervisor):
                 if os.path.exists(path):
                     os.unlink(path)
             self.listener.close()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 
 from septum.host.channel import Channel
+from septum.messages import Message
 from septum.state import RUNNING
 from septum.supervisor.instances import Instance
+from septum.supervisor.keeper import Keeper
 
 STARTED = "started"  # done when each instance runs, or does not even start
+STOP_SECONDS = 20.0  # where the asker does not say, or cannot: a start taken back, a signal
 GONE = "gone"  # done when each has given everything back; then it is forgotten
 
 
@@ -26,3 +30,49 @@ class Request:
         if self.wanted == STARTED:
             return all(one.state == RUNNING or not one.is_active for one in about)
         return not any(one.is_active for one in about)
+
+
+class OpenRequests:
+    """Those that are open, of all askers; and what they are about: the instances kept."""
+
+    def __init__(
+        self, platform: str, keeper: Keeper, send: Callable[[Channel, Message], None]
+    ) -> None:
+        self.platform = platform
+        self.keeper = keeper
+        self.send = send
+        self.open: list[Request] = []
+
+    def add(self, channel: Channel, names: tuple[str, ...], wanted: str) -> None:
+        self.open.append(Request(channel, names, wanted))
+
+    def announce(self, instance: Instance, event: Message) -> None:
+        """Tell everybody who waits for this instance."""
+        for request in self.open:
+            if instance.name in request.names:
+                self.send(request.channel, {"instance": instance.name, **event})
+
+    def take_back(self, channel: Channel) -> None:
+        """Undo what this asker started and has not yet seen to its end."""
+        for request in self.open:
+            if request.channel is channel and request.wanted == STARTED:
+                request.wanted = GONE
+                for name in request.names:
+                    if name in self.keeper.instances:
+                        instance = self.keeper.instances[name]
+                        self.keeper.stop(instance, politely=False, within=STOP_SECONDS)
+
+    def review(self) -> None:
+        """Finish those that are met."""
+        instances = self.keeper.instances
+        met = [request for request in self.open if request.is_met(instances)]
+        now = time.monotonic()
+        for request in met:
+            self.open.remove(request)
+            rows = [instances[name].row(now) for name in request.names if name in instances]
+            is_gone = request.wanted == GONE
+            self.send(request.channel, {"done": True, "gone": is_gone, "rows": rows})
+        for request in met:
+            if request.wanted == GONE:
+                for name in request.names:
+                    instances.pop(name, None)

@@ -1,135 +1,234 @@
-"""May this page be mapped? The first touch of an exposed BAR, the lease, and its revocation.
+"""Which translations does an instance hold? Leases: verdicts that were installed. [0027]
 
-A trap at an address of a BAR proposes a translation [0026]. The verdict is Accept with the run
-of pages around it that need not be trapped; or Emulate for pages that stay trapped (the MSI-X
-table, a page shared with something else, a BAR held back); or Reject. An accepted translation
-is a lease [0027]: no trap until it is revoked; the next access after that is decided anew.
-
-Pure: whoever asks installs and removes.
+A lease is a run of its addresses that somebody of the instance reaches without asking: its
+processors, or its devices by DMA. What is taken back is taken from both sides; the next access
+asks again. Pure: whoever grants installs, whoever takes back removes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from itertools import pairwise
 from typing import NamedTuple
 
-from septum.units import PAGE, PciAddress, Span, align_down, align_up
+from septum.translation.physical import Judgement, PhysicalMap, What, further, outside
+from septum.translation.verdict import Accept, Modify
+from septum.units import Span
 
+__all__ = [
+    "DEVICES", "PROCESSOR", "SIDES", "Cut", "Lease", "Leases", "counts", "leased", "rows",
+]  # fmt: skip
 
-class Window(NamedTuple):
-    """A memory BAR as its owner placed it, and which of its bytes must stay trapped."""
-
-    function: PciAddress
-    bar: int
-    guest: Span  # guest-physical
-    trapped: tuple[Span, ...]  # offsets in the BAR, such as the MSI-X table's
-    mappable: bool  # the host lets its pages be mapped
+PROCESSOR, DEVICES = SIDES = ("processor", "devices")
 
 
 class Lease(NamedTuple):
-    """An accepted translation: a run of pages of one BAR, in guest-physical addresses."""
+    """An accepted run of one side: the instance's addresses, and what they lead to."""
 
-    function: PciAddress
-    bar: int
-    guest: Span
-    offset: int  # of the run's start in the BAR
+    side: str
+    span: Span
+    what: What  # at its first byte
+    owner: str
+    machine: int | None  # the machine's address of its first byte; None: the host's to know
 
-
-class Judgement(NamedTuple):
-    """The verdict on a first touch: a lease to install, or why not."""
-
-    lease: Lease | None
-    why: str
-
-
-def trapped_pages(window: Window) -> tuple[Span, ...]:
-    """The trapped bytes of a BAR rounded out to pages, sorted, as offsets."""
-    spans = []
-    for span in window.trapped:
-        start = align_down(span.start, PAGE)
-        spans.append(Span(start, align_up(span.end, PAGE) - start))
-    return tuple(sorted(spans))
+    def part(self, span: Span) -> Lease:
+        """What of it is about a run inside it."""
+        distance = span.start - self.span.start
+        machine = None if self.machine is None else self.machine + distance
+        return self._replace(span=span, what=further(self.what, distance), machine=machine)
 
 
-def judge(window: Window, address: int, held_back: bool) -> Judgement:
-    """Decide on a touch of `address`, which lies in `window`."""
-    if held_back:
-        return Judgement(None, "held back: every access is traced")
-    if not window.mappable:
-        return Judgement(None, "the host does not let this BAR be mapped")
-    if window.guest.start % PAGE:
-        return Judgement(None, "the BAR does not start at a page")
-    offset = align_down(address - window.guest.start, PAGE)
-    low, high = 0, align_up(window.guest.size, PAGE)
-    for span in trapped_pages(window):
-        if span.contains(offset):
-            return Judgement(None, "this page is emulated (interrupt table)")
-        if span.end <= offset:
-            low = max(low, span.end)
-        else:
-            high = min(high, span.start)
-    guest = Span(window.guest.start + low, high - low)
-    return Judgement(Lease(window.function, window.bar, guest, low), "owned")
+class Cut(NamedTuple):
+    """A lease that was held, the part that is taken back, and what stays held of it."""
+
+    lease: Lease
+    taken: Lease
+    left: tuple[Lease, ...]
+
+
+def leased(judgement: Judgement, side: str) -> Lease | None:
+    """The lease of a verdict, as long as the verdict's run; None where there is none to have."""
+    region, run = judgement.region, judgement.run
+    if region is None or not judgement.granted:
+        return None
+    distance = run.start - region.span.start
+    machine = region.machine
+    return Lease(
+        side,
+        run,
+        further(region.what, distance),
+        region.owner,
+        None if machine is None else machine + distance,
+    )
 
 
 class Leases:
-    """The leases one instance holds, and the BARs held back from it."""
+    """The leases of one instance, of both sides; those of one side never overlap.
 
-    def __init__(self) -> None:
-        self._held: dict[int, Lease] = {}  # by the number of the installed slot
-        self._held_back: set[tuple[PciAddress, int]] = set()
-        self.granted = 0
-        self.revoked = 0
+    With `page_shift`, `pages` gives the machine's page for each page the processor's side holds:
+    for who asks at every miss.
+    """
 
-    def install(self, slot: int, lease: Lease) -> None:
-        self._held[slot] = lease
-        self.granted += 1
+    def __init__(self, page_shift: int | None = None) -> None:
+        self.page_shift = page_shift
+        self.pages: dict[int, int] = {}
+        self.granted = dict.fromkeys(SIDES, 0)
+        self.revoked = dict.fromkeys(SIDES, 0)
+        self._held: dict[str, list[Lease]] = {side: [] for side in SIDES}
 
-    def slots_of(self, function: PciAddress | None = None, bar: int | None = None) -> list[int]:
-        """The slots of one BAR's, one function's, or all leases."""
-        return [
-            slot
-            for slot, lease in self._held.items()
-            if function in (None, lease.function) and bar in (None, lease.bar)
-        ]
+    def grant(self, lease: Lease) -> None:
+        """Note one that is installed; ValueError when its side holds some of that already."""
+        held = self._held[lease.side]
+        at = _place(held, lease.span.start)
+        if any(one.span.overlaps(lease.span) for one in held[max(at - 1, 0) : at + 1]):
+            raise ValueError(f"{lease.span} is held already")
+        held.insert(at, lease)
+        self.granted[lease.side] += 1
+        self._index(lease, is_on=True)
 
-    def covers(self, function: PciAddress, bar: int, address: int) -> bool:
-        """Whether a lease of that BAR is installed at this guest-physical address."""
-        return any(
-            lease.guest.contains(address) and (lease.function, lease.bar) == (function, bar)
-            for lease in self._held.values()
-        )
+    def missing(self, lease: Lease) -> tuple[Lease, ...]:
+        """The parts of a lease that its side does not hold yet."""
+        parts = [lease.span]
+        for held in self._over(lease.side, lease.span):
+            parts = [left for part in parts for left in outside(part, held.span)]
+        return tuple(lease.part(part) for part in parts)
 
-    def revoke(self, slot: int) -> Lease:
-        """Take one back; the caller has removed it from the guest."""
-        self.revoked += 1
-        return self._held.pop(slot)
+    def covers(self, address: int, side: str = PROCESSOR) -> Lease | None:
+        """The lease that an address is in."""
+        held = self._held[side]
+        at = _place(held, address) - 1
+        return held[at] if at >= 0 and held[at].span.contains(address) else None
 
-    def drop(self, slot: int) -> Lease:
-        """Forget one that its owner made void itself, by moving or switching off the BAR."""
-        return self._held.pop(slot)
+    def revoke(self, span: Span, sides: tuple[str, ...] = SIDES) -> list[Cut]:
+        """Take back what is held of a run of addresses; devices' side first, as it must be done."""
+        cuts = self.drop(span, sides)
+        for cut in cuts:
+            self.revoked[cut.lease.side] += 1
+        return cuts
 
-    def hold_back(self, function: PciAddress, bars: Iterable[int]) -> None:
-        """Do not lease these BARs until let_go(): every access stays trapped."""
-        self._held_back.update((function, bar) for bar in bars)
+    def drop(self, span: Span, sides: tuple[str, ...] = SIDES) -> list[Cut]:
+        """The same, where the owner itself made them void: it moved or switched off a BAR."""
+        return [cut for side in reversed(SIDES) if side in sides for cut in self._cut(side, span)]
 
-    def let_go(self, function: PciAddress, bars: Iterable[int]) -> None:
-        self._held_back.difference_update((function, bar) for bar in bars)
+    def held(self, side: str | None = None) -> tuple[Lease, ...]:
+        """In order of their addresses; of one side, or of both."""
+        sides = SIDES if side is None else (side,)
+        return tuple(sorted((one for name in sides for one in self._held[name]), key=_order))
 
-    def is_held_back(self, function: PciAddress, bar: int) -> bool:
-        return (function, bar) in self._held_back
+    def _over(self, side: str, span: Span) -> list[Lease]:
+        held = self._held[side]
+        first = max(_place(held, span.start) - 1, 0)
+        return [one for one in held[first : _place(held, span.end - 1)] if one.span.overlaps(span)]
 
-    @property
-    def held(self) -> tuple[Lease, ...]:
-        return tuple(self._held.values())
+    def _cut(self, side: str, span: Span) -> list[Cut]:
+        held = self._held[side]
+        cuts = []
+        for lease in self._over(side, span):
+            left = tuple(lease.part(part) for part in outside(lease.span, span))
+            start = max(span.start, lease.span.start)
+            taken = lease.part(Span(start, min(span.end, lease.span.end) - start))
+            at = held.index(lease)
+            held[at : at + 1] = left
+            self._index(taken, is_on=False)
+            cuts.append(Cut(lease, taken, left))
+        return cuts
+
+    def _index(self, lease: Lease, is_on: bool) -> None:
+        if self.page_shift is None or lease.side != PROCESSOR or lease.machine is None:
+            return
+        shift = self.page_shift
+        pages = range(lease.span.start >> shift, lease.span.end >> shift)
+        if is_on:
+            first = lease.machine >> shift
+            self.pages.update(zip(pages, range(first, first + len(pages)), strict=True))
+        else:
+            for page in pages:
+                self.pages.pop(page, None)
 
 
-def open_runs(window: Window) -> tuple[Span, ...]:
-    """The runs of pages of a BAR that need not be trapped, as offsets."""
-    runs = []
-    start, end = 0, align_up(window.guest.size, PAGE)
-    for span in (*trapped_pages(window), Span(end, 0)):
-        if span.start > start:
-            runs.append(Span(start, span.start - start))
-        start = max(start, span.end)
-    return tuple(runs)
+def _place(held: list[Lease], address: int) -> int:
+    """How many begin at an address or before it."""
+    return bisect_right(held, address, key=lambda one: one.span.start)
+
+
+def _order(lease: Lease) -> tuple[int, int]:
+    return lease.span.start, SIDES.index(lease.side)
+
+
+# ---- as listings and reports show it
+
+
+def counts(leases: Leases) -> list[dict[str, object]]:
+    """How many were granted to each side, and taken back from it."""
+    return [
+        {"by": "lease", "what": f"{what}, {side}", "exits": numbers[side]}
+        for side in SIDES
+        for what, numbers in (("granted", leases.granted), ("revoked", leases.revoked))
+    ]
+
+
+def rows(physical: PhysicalMap, leases: Leases) -> list[dict[str, object]]:
+    """What stands at an instance's addresses, the verdict on each run, and which side holds it."""
+    found: list[dict[str, object]] = []
+    for region in physical.regions:
+        for judgement in physical.judged(region.span):
+            at = max(judgement.run.start, region.span.start)
+            run = Span(at, min(judgement.run.end, region.span.end) - at)
+            for part, sides in _held_parts(leases, run):
+                found.append(_row(region.owner, judgement, part, sides))
+    return found + _beside(physical, leases)
+
+
+def _beside(physical: PhysicalMap, leases: Leases) -> list[dict[str, object]]:
+    """What is held where nothing stands: there should be none, so none may be hidden."""
+    found: list[dict[str, object]] = []
+    for lease in leases.held():
+        parts = [lease.span]
+        for region in physical.overlapping(lease.span):
+            pages = physical.pages_of(region.span)
+            parts = [left for part in parts for left in outside(part, pages)]
+        for one in (lease.part(part) for part in parts):
+            found.append(
+                {
+                    "guest": str(one.span),
+                    "to": one.owner,
+                    "machine": "" if one.machine is None else f"{one.machine:#x}",
+                    "verdict": "accept" if one.machine == one.span.start else "modify",
+                    "held by": one.side,
+                    "because": "nothing stands there",
+                }
+            )
+    return found
+
+
+def _held_parts(leases: Leases, run: Span) -> list[tuple[Span, str]]:
+    """A run, divided where another side begins or ends to hold it."""
+    over = [one for one in leases.held() if one.span.overlaps(run)]
+    edges = {run.start, run.end}
+    for lease in over:
+        edges |= {max(lease.span.start, run.start), min(lease.span.end, run.end)}
+    ordered = sorted(edges)
+    parts = []
+    for start, end in pairwise(ordered):
+        sides = [one.side for one in over if one.span.contains(start)]
+        parts.append((Span(start, end - start), ", ".join(sides)))
+    return parts
+
+
+def _row(owner: str, judgement: Judgement, part: Span, sides: str) -> dict[str, object]:
+    verdict = judgement.verdict
+    region = judgement.region
+    machine: int | None = None
+    if isinstance(verdict, Modify):
+        machine = verdict.value + part.start - judgement.run.start
+    elif isinstance(verdict, Accept) and region is not None and region.machine is not None:
+        machine = part.start
+    held = sides or ("no: asks at the next touch" if judgement.granted else "")
+    return {
+        "guest": str(part),
+        "to": owner,
+        "machine": "" if machine is None else f"{machine:#x}",
+        "verdict": type(verdict).__name__.lower(),
+        "held by": held,
+        "because": judgement.why,
+    }

@@ -7,12 +7,16 @@ reaches the machine: the way is shared with other owners [0046].
 
 from __future__ import annotations
 
+from septum.discovery.view import View
 from septum.layouts import pci
 from septum.layouts.register import Register
+from septum.machine.configuration import plain_capabilities
 from septum.machine.model import Function
-from septum.translation.pci_image import Image, listed
+from septum.translation.carried import CarriedOut
+from septum.translation.pci_image import Image
 from septum.translation.pci_table import Effect, Row, every
 from septum.translation.verdict import Emulate, Reject, Verdict, all_ones
+from septum.units import PciAddress
 
 _WIDTHS = (1, 2, 4)
 _OUTSIDE = Reject("outside of configuration space")
@@ -125,6 +129,27 @@ class EmulatedSpace:
         self._image.bytes[:] = self._at_start
 
 
+def played(seen: View) -> dict[PciAddress, CarriedOut]:
+    """All that the VMM plays in a view, by the address at which it is seen."""
+    spaces: dict[PciAddress, EmulatedSpace] = {}
+    for address in seen.host_bridges:
+        spaces[address] = host_bridge()
+    for address in seen.placeholders:
+        spaces[address] = placeholder()
+    for function in seen.bridges:
+        spaces[function.address] = bridge(function)
+    for function in seen.shared:
+        spaces[function.address] = shared(function)
+    return {address: CarriedOut(space) for address, space in spaces.items()}
+
+
+def shared(function: Function) -> EmulatedSpace:
+    """A function of the platform that every instance finds and none may change."""
+    image = Image(function.configuration, pci.CONFIGURATION_SIZE)
+    image.bytes[:] = image.handed
+    return EmulatedSpace(image)
+
+
 def host_bridge() -> EmulatedSpace:
     """The function at 00.0 of a root bus, without which Linux finds no PCI at all."""
     return EmulatedSpace(
@@ -162,8 +187,8 @@ def bridge(function: Function) -> EmulatedSpace:
     image.put(pci.BridgeControl, 0)
     image.put(pci.Command, pci.Command(0).but(io_space=1, memory_space=1, bus_master=1))
     _windows(image, function)
-    entries = listed(image.handed) if full else []
-    for identity, offset in entries:
+    entries = plain_capabilities(image.handed) if full else ()
+    for identity, offset, _ in entries:
         if identity == pci.CapabilityId.PCI_EXPRESS:
             image.apply(BRIDGE_EXPRESS, offset, image.size)
             image.put(pci.CapabilityHeader, pci.CapabilityHeader(0).but(identity=identity), offset)

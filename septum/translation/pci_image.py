@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from septum.errors import MachineProblem
 from septum.layouts import pci
 from septum.layouts.register import Register
+from septum.machine.configuration import extended_capabilities, plain_capabilities, value
 from septum.machine.model import Bar, Function
 from septum.translation.pci_table import (
     ENDPOINT,
@@ -150,29 +151,15 @@ def place_bar(image: Image, bar: Bar) -> None:
         image.on_write(offset, pci.BAR_SIZE, Effect.BAR)
 
 
-def listed(configuration: bytes) -> list[tuple[int, int]]:
-    """(identity, offset) of each capability, in the list's order; a loop ends it. PCI 3.0, 6.7."""
-    status = pci.Status(
-        int.from_bytes(configuration[pci.Status.offset : pci.Status.offset + 2], "little")
-    )
-    found: dict[int, int] = {}
-    offset = configuration[pci.CapabilitiesPointer.offset] & pci.ALIGNMENT_MASK
-    while status.capabilities_list and offset >= pci.FIRST_CAPABILITY and offset not in found:
-        header = pci.CapabilityHeader(int.from_bytes(configuration[offset : offset + 2], "little"))
-        found[offset] = header.identity
-        offset = header.next & pci.ALIGNMENT_MASK
-    return [(identity, offset) for offset, identity in found.items()]
-
-
 def _capabilities(image: Image) -> None:
     """Moderate or conceal each capability; what lies outside all of them is the device's own."""
-    entries = listed(image.handed)
+    entries = plain_capabilities(image.handed)
     first, end = pci.FIRST_CAPABILITY, pci.CONFIGURATION_SIZE
     image.live[first:end] = bytes([every(pci.InterruptLine)]) * (end - first)
-    ends = _ends([offset for _, offset in entries], end)
+    ends = _ends([offset for _, offset, _ in entries], end)
     link = pci.CapabilitiesPointer.offset  # where the next visible one's offset goes
     image.bytes[link] = 0
-    for identity, offset in entries:
+    for identity, offset, _ in entries:
         stop = ends[offset]
         table = moderation(identity, image.handed[offset:end].ljust(pci.HEADER_SIZE, b"\0"))
         if table is None:
@@ -202,25 +189,19 @@ def _ends(offsets: list[int], end: int) -> dict[int, int]:
 
 def _extended_capabilities(image: Image) -> None:
     """The list from 256 up: only what has a table; the head of the list is always there."""
-    found: dict[int, pci.ExtendedCapabilityHeader] = {}
-    offset = pci.EXTENDED_CAPABILITIES
-    header_size = pci.EXTENDED_CAPABILITY_HEADER_SIZE
-    while offset >= pci.EXTENDED_CAPABILITIES and offset not in found:
-        bits = int.from_bytes(image.handed[offset : offset + header_size], "little")
-        if bits in (0, every(pci.ExtendedCapabilityHeader)):
-            break
-        found[offset] = pci.ExtendedCapabilityHeader(bits)
-        offset = found[offset].next & ~(_DWORD - 1)
-    ends = _ends(list(found), image.size)
+    register = pci.ExtendedCapabilityHeader
+    found = extended_capabilities(image.handed)
+    ends = _ends([offset for _, offset, _ in found], image.size)
     link = pci.EXTENDED_CAPABILITIES
-    for offset, header in found.items():
-        table = EXTENDED.get(header.identity)
+    for identity, offset, _ in found:
+        table = EXTENDED.get(identity)
         if table is None:
             continue
         image.apply(table.rows, offset, min(ends[offset], offset + table.size))
-        image.put(pci.ExtendedCapabilityHeader, header.but(next=0), offset)
+        header = register(value(image.handed, register, offset))
+        image.put(register, header.but(next=0), offset)
         if offset != link:
             # Behind a concealed first one the head is a null capability. PCIe 5.0, 7.9.28.
-            before = pci.ExtendedCapabilityHeader(image.value(link, header_size))
-            image.put(pci.ExtendedCapabilityHeader, before.but(next=offset), link)
+            before = register(value(image.bytes, register, link))
+            image.put(register, before.but(next=offset), link)
         link = offset

@@ -15,7 +15,7 @@ from septum.machine.inventory import inventory
 from septum.machine.model import Machine
 from septum.translation.pci_config import ConfigurationSpace
 from tests.captured import lab, laptop, workstation
-from tests.discovery.test_enumeration import Bus, by_ports, scan
+from tests.discovery.test_enumeration import by_ports, responder, scan
 from tests.discovery.test_view import a_partition
 
 
@@ -36,7 +36,7 @@ def endpoints(machine: Machine) -> list[str]:
 def test_each_function_alone_is_found_by_a_scan(machine: Machine) -> None:
     for name in endpoints(machine):
         found = view(machine, a_partition(name))
-        read = by_ports(ConfigurationMechanism(Bus(found), found.ecam))
+        read = by_ports(ConfigurationMechanism(responder(found), found.ecam))
         seen: dict[str, int] = {}
         for root in found.root_buses:
             seen |= scan(read, root.domain, root.first)

@@ -7,10 +7,12 @@ from collections.abc import Callable
 import pytest
 
 from septum.discovery.pci_bus import ConfigurationMechanism
+from septum.discovery.responder import Responder
 from septum.discovery.view import View
+from septum.machine.model import Function
+from septum.translation.carried import CarriedOut
 from septum.translation.pci_config import ConfigurationSpace
-from septum.translation.pci_emulated import EmulatedSpace, bridge, host_bridge, placeholder
-from septum.translation.verdict import Accept, Emulate, Modify, Reject, all_ones
+from septum.translation.pci_emulated import played
 from septum.units import PciAddress
 from tests.discovery.test_view import seen, two_roots
 from tests.machines import a_machine
@@ -18,34 +20,19 @@ from tests.machines import a_machine
 Read = Callable[[PciAddress, int, int], int]
 
 
-class Bus:
+def responder(found: View) -> Responder:
     """Answers for a view, with the configuration bytes of the inventory as devices."""
+    spaces = {
+        one.address: CarriedOut(ConfigurationSpace(one, one.configuration, 16), _device(one))
+        for one in found.functions
+    }
+    return Responder(found, spaces, played(found))
 
-    def __init__(self, found: View) -> None:
-        self.devices = {f.address: f.configuration for f in found.functions}
-        self.spaces: dict[PciAddress, ConfigurationSpace | EmulatedSpace] = {
-            f.address: ConfigurationSpace(f, f.configuration, 16) for f in found.functions
-        }
-        self.spaces |= {f.address: bridge(f) for f in found.bridges}
-        self.spaces |= {where: placeholder() for where in found.placeholders}
-        self.spaces |= {where: host_bridge() for where in found.host_bridges}
 
-    def read(self, address: PciAddress, offset: int, width: int) -> int:
-        space = self.spaces.get(address)
-        if space is None:
-            return all_ones(width)
-        verdict = space.read(offset, width)
-        if isinstance(verdict, Emulate):
-            return verdict.value
-        if isinstance(verdict, Reject):
-            return all_ones(width)
-        assert isinstance(verdict, Accept | Modify)
-        device = self.devices[address][offset : offset + width]
-        return space.merge(offset, width, int.from_bytes(device, "little"))
-
-    def write(self, address: PciAddress, offset: int, width: int, value: int) -> None:
-        if address in self.spaces:
-            self.spaces[address].write(offset, width, value)
+def _device(function: Function) -> Callable[[int, int], int]:
+    return lambda offset, width: int.from_bytes(
+        function.configuration[offset : offset + width], "little"
+    )
 
 
 def scan(read: Read, domain: int, bus: int) -> dict[str, int]:
@@ -90,7 +77,7 @@ def test_blue_finds_its_own_and_the_way_there(
     way: Callable[[ConfigurationMechanism], Read],
 ) -> None:
     found = seen("00:04.0", "01:00.0")
-    read = way(ConfigurationMechanism(Bus(found), found.ecam))
+    read = way(ConfigurationMechanism(responder(found), found.ecam))
     assert scan(read, 0, 0) == {
         "00:00.0": 0x0008_1B36,
         "00:01.0": 0x000C_1B36,
@@ -101,7 +88,7 @@ def test_blue_finds_its_own_and_the_way_there(
 
 def test_a_second_function_is_found_behind_a_stand_in() -> None:
     found = seen("00:1f.2")
-    read = by_ports(ConfigurationMechanism(Bus(found), found.ecam))
+    read = by_ports(ConfigurationMechanism(responder(found), found.ecam))
     assert scan(read, 0, 0) == {
         "00:00.0": 0x0008_1B36,
         "00:1f.0": 0xFFFE_1B36,
@@ -111,7 +98,7 @@ def test_a_second_function_is_found_behind_a_stand_in() -> None:
 
 def test_a_second_root_bus_with_a_bridge_at_function_2() -> None:
     found = seen("42:00.1", machine=two_roots())
-    read = by_memory(ConfigurationMechanism(Bus(found), found.ecam))
+    read = by_memory(ConfigurationMechanism(responder(found), found.ecam))
     assert list(scan(read, 0, 0)) == ["00:00.0"]
     assert list(scan(read, 0, 0x40)) == [
         "40:00.0",
@@ -128,5 +115,5 @@ def test_two_owners_find_nothing_in_common_but_what_is_played() -> None:
     both = []
     for mine in (("00:04.0", "01:00.0"), ("00:05.0", "02:00.0")):
         found = seen(*mine, machine=machine)
-        both.append(scan(by_ports(ConfigurationMechanism(Bus(found), found.ecam)), 0, 0))
+        both.append(scan(by_ports(ConfigurationMechanism(responder(found), found.ecam)), 0, 0))
     assert both[0].keys() & both[1].keys() == {"00:00.0"}

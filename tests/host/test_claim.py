@@ -256,6 +256,28 @@ def test_one_that_cannot_be_given_back_does_not_keep_the_others(
     assert core.override(SCSI) == "(null)", "it may at least be bound by hand"
 
 
+def test_linux_may_take_it_and_bind_no_driver(core: DriverCore, journal: Journal) -> None:
+    """Every write succeeds, and the driver is not back: the entry stays, and can be tried again."""
+    take(core, journal, ETHERNET)
+    core.refuses["e1000e"] = errno.EINVAL
+    with pytest.raises(HostProblem) as told:
+        restore_abandoned(journal, str(core.root))
+    assert told.value.because == f"{ETHERNET}: e1000e had it, and no driver has it now"
+    assert "modprobe e1000e" in told.value.remedy
+    assert [entry.address for entry in journal.left_by("blue")] == [ETHERNET]
+    assert journal.left_by("green") == []
+    core.refuses.clear()
+    assert restore_abandoned(journal, str(core.root)) == [ETHERNET]
+    assert core.driver(ETHERNET) == "e1000e" and journal.entries() == []
+
+
+def test_another_driver_may_have_it_now(core: DriverCore, journal: Journal) -> None:
+    with pytest.raises(HostProblem) as told, claim(core, journal):
+        core.refuses["unbind"] = errno.ENODEV  # vfio-pci does not let go, and says nothing
+    assert "e1000e had it, and vfio-pci has it now" in told.value.because
+    assert journal.read(ETHERNET) is not None
+
+
 def test_a_kernel_without_the_driver(
     core: DriverCore, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

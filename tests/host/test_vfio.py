@@ -18,6 +18,7 @@ from septum.errors import HostProblem
 from septum.host import vfio as module
 from septum.host.vfio import Container, Device, Region
 from septum.layouts import vfio
+from septum.layouts.ioctl import Ioctl
 from septum.units import PAGE
 
 RW = vfio.REGION_FLAG_READ | vfio.REGION_FLAG_WRITE
@@ -59,19 +60,19 @@ class Kernel:
         self.asked.append(("GROUP_GET_DEVICE_FD", bytes(name)))
         return os.dup(fd)
 
-    def __getattr__(self, name: str) -> Any:
-        def asked(fd: int, argument: Any = 0) -> int:
-            text = b"" if isinstance(argument, int) else bytes(argument)
-            self.asked.append((name, text))
-            return 0
-
-        return asked
+    def perform(self, fd: int, request: Ioctl, argument: Any = 0) -> int:
+        name = request.name.removeprefix("VFIO_")
+        answer = getattr(self, name, None)
+        if answer is not None:
+            return answer(fd, argument) or 0
+        self.asked.append((name, b"" if isinstance(argument, int) else bytes(argument)))
+        return 0
 
 
 @pytest.fixture
 def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
     kernel = Kernel()
-    monkeypatch.setattr(module, "VFIO", kernel)
+    monkeypatch.setattr(module, "ioctl", kernel.perform)
     return kernel
 
 

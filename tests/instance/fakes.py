@@ -19,6 +19,7 @@ from septum.instance.interrupts import DeviceInterrupts, Routes, table_of
 from septum.instance.owned import OwnedFunction
 from septum.layouts import kvm, vfio
 from septum.machine.model import Capability, Function
+from septum.memory.slices import Part, Slice
 from septum.partitions.model import MemorySlice, Partition, Processors
 from septum.units import KiB, MiB, Span
 from tests.engine.kvm.fakes import stopped
@@ -29,6 +30,7 @@ TABLE, PENDING = 0x2000, 0x3000  # offsets in BAR 1
 MSI, MSIX, EXPRESS = 0x50, 0x70, 0x80  # capabilities
 LINE = 17
 RAM = Span(0, 64 * MiB)
+HOST = 0x7E0000000000  # where it lies in this process
 
 
 def configuration() -> bytes:
@@ -186,7 +188,8 @@ class FakeMachine:
 
     @property
     def spans(self) -> list[Span]:
-        return sorted(span for span, _ in self.slots.values())
+        """Of registers: memory has its slot from the start."""
+        return sorted(span for span, _ in self.slots.values() if span != RAM)
 
     def messages(self) -> dict[int, tuple[int, int]]:
         """GSI to the (address, data) of each message in the routing table."""
@@ -197,6 +200,23 @@ class FakeMachine:
         }
 
 
+class FakeContainer:
+    """VFIO's IOMMU map: whole mappings come and go."""
+
+    def __init__(self) -> None:
+        self.maps: dict[Span, int] = {}
+        self.refuses = False
+
+    def map(self, host: int, address: int, size: int) -> None:
+        span = Span(address, size)
+        if self.refuses or any(span.overlaps(other) for other in self.maps):
+            raise HostProblem("VFIO_IOMMU_MAP_DMA failed", because="File exists")
+        self.maps[span] = host
+
+    def unmap(self, address: int, size: int) -> None:
+        del self.maps[Span(address, size)]
+
+
 class Owner:
     """An instance that owns the one function; a memory slot spares the exit, as on KVM."""
 
@@ -205,11 +225,16 @@ class Owner:
         line: int = LINE,
         function: Function = FUNCTION,
         device: FakeDevice | None = None,
+        with_devices: bool = False,
     ) -> None:
         self.said: list[str] = []
         self.device = cast(Any, device or FakeDevice())
         self.machine = cast(Any, FakeMachine())
-        self.space = AddressSpace(self.machine, [RAM], self.said.append)
+        self.container = cast(Any, FakeContainer())
+        self.space = AddressSpace(self.machine, self.said.append)
+        self.space.give_memory(Slice((Part(RAM, 0, None),)), HOST)
+        if with_devices:
+            self.space.join(self.container)
         self.table = table_of(BLUE, (function,))
         routes = Routes(self.machine, self.table, BLUE.name, self.said.append)
         self.interrupts = DeviceInterrupts(self.device, routes, line)

@@ -18,12 +18,12 @@ from septum.engine.kvm.exits import RESUME, Stop, answer
 from septum.engine.kvm.kernel import prepared
 from septum.engine.kvm.machine import VirtualMachine
 from septum.instance.board import legacy_ports
-from septum.instance.buses import Buses
+from septum.instance.boot import respond
 from septum.layouts import acpi
 from septum.machine.model import RootBus
 from septum.shared.power import PowerManagement
 from septum.shared.serial import SerialPort
-from septum.translation.trap_map import TrapMap
+from septum.translation.physical import PhysicalMap
 from septum.units import MiB, PciAddress, Span
 from tests.engine.kvm.kernels import ENTRY, vmlinux
 from tests.instance.fakes import FUNCTION, Owner
@@ -104,13 +104,13 @@ class Guest:
         self.machine = VirtualMachine()
         self.machine.map(0, SIZE, ctypes.addressof(self._anchor))
         space: Any = self.owner.space
-        self.ports: TrapMap = space.ports
+        self.ports: PhysicalMap = space.ports
         function = self.owner.function.function
         seen = View(
             "blue", (function,), (), (), (PciAddress(0, 0, 0, 0),),
             (RootBus(0, 0, 255, (), ()),), (),
         )  # fmt: skip
-        self.buses = Buses(seen, {function.address: self.owner.function})
+        self.buses = respond(seen, {function.address: self.owner.function})
         port = SerialPort(self.said.append, lambda level: None)
         power = PowerManagement(self.ended.append)
         legacy_ports(self.ports, port, power, ConfigurationMechanism(self.buses))

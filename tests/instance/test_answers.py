@@ -14,11 +14,11 @@ from septum.engine.kvm.exits import answer
 from septum.errors import Problem
 from septum.instance import answers as module
 from septum.instance.answers import answers, translation_rows
-from septum.instance.buses import Buses
+from septum.instance.boot import respond
 from septum.interrupts.table import ALL, missing
 from septum.layouts import vfio
 from septum.machine.model import MemoryRange, RootBus
-from septum.memory.layout import Slice
+from septum.memory.slices import Part, Slice
 from septum.units import MiB, PciAddress, Span
 from tests.instance.fakes import FUNCTION, MEMORY, MSI, MSIX, TABLE, TABLE_BAR, Owner
 from tests.machines import memory_bar
@@ -58,7 +58,7 @@ class Asked:
             (RootBus(0, 0, 255, (), ()),), (),
         )  # fmt: skip
         owned = {FUNCTION.address: self.owner.function}
-        self.buses = Buses(seen, owned)
+        self.buses = respond(seen, owned)
         self.lock = threading.Lock()
         processors = SimpleNamespace(
             lock=self.lock,
@@ -66,14 +66,11 @@ class Asked:
             counts={"reasons": self.owner.stop.reasons, "owners": self.owner.stop.owners},
         )
         ram = Span(0, 64 * MiB)
-        memory = Slice((ram,), (MemoryRange(ram, "usable"),))
+        memory = Slice((Part(ram, 0, None),))
         body: Any = SimpleNamespace(
             plan=SimpleNamespace(
-                partition=SimpleNamespace(name="blue"),
-                machine=None,
-                seen=seen,
-                memory=memory,
-                interrupts=self.owner.table,
+                partition=SimpleNamespace(name="blue"), machine=None, seen=seen, memory=memory,
+                memory_map=(MemoryRange(ram, "usable"),), interrupts=self.owner.table,
             ),
             memory=SimpleNamespace(huge=True),
             space=self.owner.space,
@@ -187,25 +184,40 @@ def test_no_interrupts_are_a_row_too(asked: Asked) -> None:
     assert asked.rows("devices")[1]["interrupts"] == "none"
 
 
-def test_translations_before_and_after_a_touch(asked: Asked) -> None:
-    def verdicts() -> dict[str, str]:
-        return {row["guest"]: row["verdict"] for row in asked.rows("translations")}
+def test_translations_name_both_sides(asked: Asked) -> None:
+    """Leased when decoding is switched on; after a revoke, not before the next touch."""
+
+    def held() -> dict[str, tuple[str, str]]:
+        return {
+            row["guest"]: (row["verdict"], row["held by"]) for row in asked.rows("translations")
+        }
 
     window = f"{MEMORY:#x}-{MEMORY + 128 * 1024 - 1:#x}"
-    assert verdicts()["0x0-0x3ffffff"] == "accept"
-    assert verdicts()[window] == "trapped until touched"
+    assert held()["0x0-0x3ffffff"] == ("accept", "processor")
+    assert held()[window] == ("accept", "processor")
+    asked.owner.space.join(asked.owner.container)
+    asked.owner.command(0)
+    assert window not in held()
+    asked.owner.command(2)
+    assert held()[window] == ("accept", "processor, devices")
+    assert held()["0x0-0x3ffffff"] == ("accept", "processor, devices")
+    rows = asked.rows("revoke", function=NAME, bar=0)
+    assert [row["side"] for row in rows] == ["devices", "processor"]
+    assert held()[window] == ("accept", "no: asks at the next touch")
     asked.owner.load(MEMORY)
-    assert verdicts()[window] == "accept"
+    assert held()[window] == ("accept", "processor, devices")
 
 
 def test_exits_and_leases_are_counted(asked: Asked) -> None:
-    asked.owner.load(MEMORY)
     asked.rows("revoke", function=NAME)
     asked.owner.load(MEMORY)
     counted = {(row["by"], row["what"]): row["exits"] for row in asked.rows("exits")}
-    assert counted[("reason", "memory read")] == 2
-    assert counted[("answered by", f"{NAME} BAR 0")] == 2
-    assert (counted[("lease", "granted")], counted[("lease", "revoked")]) == (2, 1)
+    assert counted[("reason", "memory read")] == 1
+    assert counted[("answered by", f"{NAME} BAR 0")] == 1
+    memory_and_two_bars = 3
+    assert counted[("lease", "granted, processor")] == memory_and_two_bars + 1
+    assert counted[("lease", "revoked, processor")] == 2
+    assert counted[("lease", "granted, devices")] == 0, "it has no IOMMU map here"
 
 
 def test_probes(asked: Asked) -> None:
@@ -223,8 +235,6 @@ def test_probes(asked: Asked) -> None:
 
 
 def test_revoke_one_bar(asked: Asked) -> None:
-    asked.owner.load(MEMORY)
-    asked.owner.load(TABLE_BAR)
     (row,) = asked.rows("revoke", function=NAME, bar=1)
     assert row["to"] == f"{NAME} BAR 1" and row["guest"].startswith(f"{TABLE_BAR:#x}-")
     assert asked.owner.machine.spans == [Span(MEMORY, 128 * 1024)]
@@ -245,8 +255,7 @@ def test_revoke_and_trace_for_a_while(asked: Asked, monkeypatch: pytest.MonkeyPa
             timers.append(self)
 
     monkeypatch.setattr(threading, "Timer", Timer)
-    asked.owner.load(MEMORY)
-    assert len(asked.rows("revoke", function=NAME, hold=2.5)) == 1
+    assert len(asked.rows("revoke", function=NAME, hold=2.5)) == 2
     for _ in range(3):
         assert asked.owner.load(MEMORY) == 0, "every access is traced"
     traced = [row for row in asked.rows("translations") if row["to"] == f"{NAME} BAR 0"]
@@ -273,11 +282,10 @@ def test_revoke_and_trace_for_a_while(asked: Asked, monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_bad_wishes_are_problems(asked: Asked, message: dict[str, object]) -> None:
-    asked.owner.load(MEMORY)
     with pytest.raises(Problem, match="cannot revoke") as told:
         asked.rows("revoke", **message)
     assert told.value.because
-    assert len(asked.owner.machine.slots) == 1
+    assert len(asked.owner.machine.spans) == 2
 
 
 def test_stop(asked: Asked) -> None:
@@ -285,19 +293,22 @@ def test_stop(asked: Asked) -> None:
 
 
 def test_the_table_is_trapped_beside_its_lease(asked: Asked) -> None:
-    asked.owner.load(TABLE_BAR)
     asked.owner.processor.at_memory(TABLE_BAR + TABLE, 4)
     answer(asked.owner.stop)
-    said = [row for row in asked.rows("translations") if f"{NAME} BAR 1" in str(row["to"])]
-    assert {row["verdict"] for row in said} == {"accept", "emulate (where no lease is)"}
+    rows = {row["guest"]: row for row in asked.rows("translations")}
+    leased = rows[f"{TABLE_BAR:#x}-{TABLE_BAR + TABLE - 1:#x}"]
+    table = rows[f"{TABLE_BAR + TABLE:#x}-{TABLE_BAR + TABLE + 3 * 16 - 1:#x}"]
+    assert (leased["to"], leased["verdict"]) == (f"{NAME} BAR 1", "accept")
+    assert (table["to"], table["verdict"]) == (f"interrupt table of {NAME}", "emulate")
+    assert "a page of both" in table["because"]
 
 
 def test_a_bar_smaller_than_its_page_is_not_trapped_once_it_is_leased(asked: Asked) -> None:
     small = memory_bar(0, MEMORY, 1024)
     owner = Owner(function=FUNCTION._replace(bars=(small, *FUNCTION.bars[1:])))
-    owner.load(MEMORY)
-    asked_of = translation_rows(Slice((), ()), owner.space)
-    assert [row["verdict"] for row in asked_of if row["to"] == f"{NAME} BAR 0"] == ["accept"]
+    asked_of = [row for row in translation_rows(owner.space) if row["to"] == f"{NAME} BAR 0"]
+    assert [(row["verdict"], row["held by"]) for row in asked_of] == [("accept", "processor")]
+    assert Span(MEMORY, 4096) in owner.machine.spans
     owner.interrupts.close()
 
 

@@ -76,13 +76,13 @@ def instance(name: str, number: int) -> dict[str, Any]:
 
 def interrupt(name: str, request: str, device: str, by: str, count: int | None) -> dict[str, Any]:
     row = {"instance": name, "request": request, "line": "", "device": device, "handled_by": by}
-    handler = "emulated by KVM" if by == judges.VMM else "vector 33 of processor 0"
+    handler = "emulated by KVM" if by == report.VMM else "vector 33 of processor 0"
     return {**row, "delivery": "deliver", "handler": handler, "count": count}
 
 
 def interrupts() -> list[dict[str, Any]]:
     rows = [
-        {**interrupt("(all)", request, device, judges.VMM, 7000), "line": judges.LINES[request],
+        {**interrupt("(all)", request, device, report.VMM, 7000), "line": judges.LINES[request],
          "handler": "Linux, below the VMM"}
         for request, device in judges.EVERYBODYS.items()
     ]  # fmt: skip
@@ -93,7 +93,7 @@ def interrupts() -> list[dict[str, Any]]:
             {**interrupt(name, "MSI-X 0", ethernet, name, 50), "line": f"IRQ {number + 30}"}
         )
         rows += [
-            interrupt(name, request, device, judges.VMM, None)
+            interrupt(name, request, device, report.VMM, None)
             for request, device in judges.VMM_REQUESTS.items()
         ]
     return rows

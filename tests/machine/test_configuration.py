@@ -9,7 +9,7 @@ from septum.layouts import pci
 from septum.machine import configuration
 from septum.machine.configuration import bridge, capabilities, uses_msi, value, vectors
 from septum.machine.model import Capability
-from septum.units import Span
+from septum.units import PciAddress, Span
 from tests.captured.description import Card
 from tests.captured.description import configuration as written
 
@@ -98,3 +98,19 @@ def test_any_bytes_are_read_without_harm(space: bytes) -> None:
 def test_what_is_not_there_reads_as_zero(space: bytes) -> None:
     assert value(space, pci.MsixTable, 4096) == 0
     assert value(b"", pci.Identity) == 0
+
+
+def test_a_function_is_what_its_bytes_say() -> None:
+    space = written(Card("0000:01:00.0", "8086:1533", 0x020000, 1, msi=4, msix=5))
+    address = PciAddress(0, 1, 0, 0)
+    said = configuration.function(address, space)
+    assert (said.address, said.vendor, said.device, said.class_code) == (
+        address,
+        0x8086,
+        0x1533,
+        0x020000,
+    )
+    assert (said.msi_vectors, said.msix_vectors) == (4, 5)
+    assert said.capabilities == capabilities(space)
+    # What no configuration space tells
+    assert (said.bars, said.driver, said.iommu_group, said.parent) == ((), None, None, None)

@@ -13,7 +13,9 @@ from septum.layouts import x86
 from septum.machine.files import HostFiles
 from septum.machine.inventory import inventory
 from septum.machine.model import Iommu, IommuGroup
-from septum.memory.layout import e820, holes, layout, merged, slice_of, without
+from septum.memory.e820 import e820, memory_map
+from septum.memory.layout import holes, layout, merged, without
+from septum.memory.slices import slices
 from septum.partitions.model import MemorySlice, Partition, Processors
 from septum.units import HUGE_PAGE, GiB, KiB, MiB, Span
 from tests.captured import lab, laptop, workstation
@@ -132,9 +134,12 @@ def test_a_slice_has_base_and_float_and_reserves_ecam() -> None:
     partition = Partition(
         "blue", "/k", None, "", MemorySlice(64 * MiB, 32 * MiB), Processors((0,), False, 100), ()
     )
-    found = slice_of(a_machine(), partition)
+    found = slices(a_machine(), [partition])["blue"]
     assert found.size == 96 * MiB
-    assert (Span(0xB0000000, 256 * MiB), "reserved") in found.e820
+    assert (Span(0xB0000000, 256 * MiB), "reserved") in memory_map(a_machine(), found)
+    assert [part.machine for part in found.parts] == [None]
+    with pytest.raises(ValueError, match="the host's to know"):
+        _ = found.place
 
 
 @pytest.mark.parametrize("files", [lab, laptop, workstation])

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from septum.machine.model import Bridge, Function, HostNeed, HugePages, Iommu, Machine, Processor
-from septum.memory.layout import slice_of
+from septum.memory.slices import slices
 from septum.partitions.findings import UnsoundTable
 from septum.partitions.model import PartitionTable
 from septum.partitions.table import checked
@@ -134,9 +134,9 @@ def test_nothing_accepted_is_owned_twice(data: some.DataObject) -> None:
     online = {processor.number for processor in machine.processors if processor.online}
     for partition in table.partitions:
         assert partition.processors.numbers and online.issuperset(partition.processors.numbers)
-    slices = [slice_of(machine, partition) for partition in table.partitions]
+    given = slices(machine, table.partitions)
     # Each byte of each slice is a byte of its own: together they fit what the machine has.
-    assert sum(found.size for found in slices) <= machine.memory_total
+    assert sum(found.size for found in given.values()) <= machine.memory_total
 
 
 def whole_group(machine: Machine, function: Function, mine: tuple[PciAddress, ...]) -> bool:

@@ -21,17 +21,21 @@ import sys
 import time
 from collections.abc import Mapping
 
-from septum.admin.cli import main, world
-from septum.errors import GuestProblem
+from septum.admin.cli import main, tables
+from septum.errors import GuestProblem, HostProblem
 from septum.host import processes
 from septum.host.channel import listen
 from septum.host.journal import Entry, Journal
 from septum.host.runtime import RunDirectory
 from septum.machine.model import Machine
-from septum.messages import Lines, encode
+from septum.messages import Lines, Report, encode
+from septum.partitions.draft import Draft
 from septum.partitions.model import Partition
+from septum.platforms import registry
+from septum.platforms.pc import Pc
+from septum.platforms.platform import Platform
 from septum.state import Ending
-from septum.supervisor.world import Report, World
+from septum.supervisor.workplace import Workplace
 from tests.machines import a_machine
 
 
@@ -116,31 +120,58 @@ ANSWERS: dict[str, Mapping[str, object]] = {
 
 
 def restore(journal: Journal) -> list[str]:
-    """Gives nothing to Linux, but says and forgets what it would."""
-    given = [entry.address for entry in journal.abandoned()]
-    for address in given:
-        journal.remove(address)
-    return [f"{address}: given back to Linux" for address in given]
+    """Gives nothing to Linux, but says and forgets what it would; SEPTUM_STUBBORN stays."""
+    held = [entry.address for entry in journal.abandoned()]
+    stubborn = [one for one in held if one in os.environ.get("SEPTUM_STUBBORN", "").split()]
+    for address in held:
+        if address not in stubborn:
+            journal.remove(address)
+    if stubborn:
+        raise HostProblem(
+            f"cannot give {stubborn[0]} back to Linux",
+            because="e1000e had it, and no driver has it now",
+            remedy="see dmesg",
+        )
+    return [f"{address}: given back to Linux" for address in held]
 
 
-def fake_world() -> World:
-    """False instances; control groups below SEPTUM_GROUPS."""
-    groups = os.environ["SEPTUM_GROUPS"]
+class FalsePc(Pc):
+    """The platform pc, on a computer that is made up, with instances that are not."""
+
+    def machine(self, draft: Draft) -> Machine:
+        if held := os.environ.get("SEPTUM_HOLD", ""):  # hold it up as it reads the machine
+            print("reading", flush=True)
+            wait_for(held)
+        return a_machine()
+
+    def warm_up(self) -> None:
+        return None
+
+    def restore(self, journal: Journal) -> list[str]:
+        return restore(journal)
+
+    def run(
+        self,
+        partition: Partition,
+        machine: Machine,
+        directory: RunDirectory,
+        report: Report,
+        *,
+        terminal: bool = False,
+    ) -> Ending:
+        return instance(partition, machine, directory, report)
+
+
+def false_place(platform: Platform | None = None) -> Workplace:
+    """Control groups below SEPTUM_GROUPS."""
     patience = float(os.environ.get("SEPTUM_PATIENCE", "20"))
-    return World(RunDirectory.from_environment(), instance, restore, lambda: None, groups, patience)
+    return Workplace(RunDirectory.from_environment(), os.environ["SEPTUM_GROUPS"], patience)
 
 
 if __name__ == "__main__":
-    world.world = fake_world
-    world.run_here = instance
-    world.live_machine = a_machine
-    held = os.environ.get("SEPTUM_HOLD", "")
-    if held:  # hold it up as it reads the machine
-
-        def slowly() -> Machine:
-            print("reading", flush=True)
-            wait_for(held)
-            return a_machine()
-
-        world.live_machine = slowly
+    # These tests may run where a shell has it ignored (a job in the background); typed commands
+    # stand in the foreground.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    registry.known["pc"] = FalsePc()
+    tables.place = false_place
     sys.exit(main.main())

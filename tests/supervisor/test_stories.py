@@ -250,6 +250,14 @@ def test_an_up_interrupted_before_it_starts_anything(desk: Desk) -> None:
     assert not os.path.exists(desk.directory.control)
 
 
+def test_these_tests_may_run_in_the_background(desk: Desk) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does for a job
+    try:
+        interrupt(desk, [desk.table()], "reading", SEPTUM_HOLD=str(desk.root / "never"))
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_an_interrupted_up_leaves_those_alone_that_ran_before(desk: Desk) -> None:
     table = desk.table("claim", f"claim wait={desk.root / 'never'}")
     desk.type("up", table, "blue")
@@ -270,6 +278,48 @@ def test_a_killed_up_takes_back_too(desk: Desk) -> None:
     process.communicate()
     until("all is given back", desk.is_tidy)
     until("the supervisor leaves", lambda: not os.path.exists(desk.directory.control))
+
+
+def test_down_says_what_did_not_come_back(desk: Desk) -> None:
+    table = desk.table("claim", "claim")
+    desk.type("up", table, environment={"SEPTUM_STUBBORN": BLUE})
+    down = desk.type("down")
+    assert down.returncode == 1
+    assert f"blue: stopped; not given back: {BLUE}" in down.stdout
+    assert "green: stopped; everything is given back" in down.stdout
+    assert "and no driver has it now" in down.stdout
+    assert desk.claimed() == [BLUE], "the journal keeps what is not back"
+
+    until("the supervisor leaves", lambda: not os.path.exists(desk.directory.control))
+    again = desk.type("ps", environment={"SEPTUM_STUBBORN": BLUE})
+    assert again.returncode == 0 and f"cannot give {BLUE} back" in again.stderr
+    still = desk.type("down", environment={"SEPTUM_STUBBORN": BLUE})
+    assert still.returncode == 1 and desk.claimed() == [BLUE]
+    assert f"{BLUE}: given back to Linux" in desk.type("ps").stderr
+    assert desk.is_tidy()
+
+
+def test_ps_says_what_a_killed_instance_did_not_give_back(desk: Desk) -> None:
+    desk.type("up", desk.table("claim", "claim"), environment={"SEPTUM_STUBBORN": BLUE})
+    os.kill(desk.rows()["blue"]["pid"], signal.SIGKILL)
+    until("blue has failed", lambda: desk.rows()["blue"]["state"] == "failed")
+    row = desk.rows()["blue"]
+    assert row["kept"] == [BLUE] and row["ending"].endswith(f"; not given back: {BLUE}")
+    assert desk.rows()["green"]["kept"] == []
+    down = desk.type("down", "green")
+    assert down.returncode == 0 and "green: stopped; everything is given back" in down.stdout
+
+
+def test_down_looks_at_what_ran_in_the_foreground(desk: Desk) -> None:
+    stubborn = {"SEPTUM_STUBBORN": BLUE}
+    process = desk.start("run", "-v", desk.table(f"claim wait={desk.root / 'never'}"), "blue")
+    assert process.stderr is not None
+    until("it has claimed", lambda: desk.claimed() == [BLUE])
+    down = desk.type("down", "blue", environment=stubborn)
+    process.communicate(timeout=60)
+    assert down.returncode == 1
+    assert f"in the foreground; not given back: {BLUE}" in down.stdout
+    assert desk.claimed() == [BLUE]
 
 
 def test_a_deaf_instance_is_ended(desk: Desk) -> None:

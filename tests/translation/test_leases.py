@@ -1,112 +1,120 @@
-"""May a page be mapped? Never one with trapped bytes, never one outside of its BAR."""
+"""Are both sides' leases what was granted, less what was taken back, to the byte?"""
 
 from __future__ import annotations
 
-from hypothesis import assume, given
+import pytest
+from hypothesis import given
 from hypothesis import strategies as some
 
-from septum.translation.leases import Lease, Leases, Window, judge, open_runs, trapped_pages
-from septum.units import PAGE, PciAddress, Span, align_up
+from septum.memory.slices import Part, Slice
+from septum.translation.leases import DEVICES, PROCESSOR, SIDES, Lease, Leases, leased, rows
+from septum.translation.physical import Memory, PhysicalMap, Registers, memory, played, registers
+from septum.translation.verdict import Emulate
+from septum.units import PciAddress, Span
 
-FUNCTION = PciAddress(0, 1, 0, 0)
-OTHER = PciAddress(0, 2, 0, 0)
-BASE = 0xFEA00000
+PAGE = 0x2000
+SHIFT = 13
+FUNCTION = PciAddress(1, 0, 1, 0)
+(MEMORY,) = memory(Slice((Part(Span(0, 64 * PAGE), 0, 0x4000000),)))
+BAR = registers(Span(0x80009000000, 2 * PAGE), Registers(FUNCTION, 0), 0x80209000000)
 
 
-def window(size: int, *trapped: Span, start: int = BASE, mappable: bool = True) -> Window:
-    return Window(FUNCTION, 0, Span(start, size), trapped, mappable)
+def lease(first: int, pages: int, side: str = PROCESSOR) -> Lease:
+    start = first * PAGE
+    return Lease(side, Span(start, pages * PAGE), Memory(start), "memory", 0x4000000 + start)
 
 
-@some.composite
-def windows(draw: some.DrawFn) -> Window:
-    size = 1 << draw(some.integers(4, 16))
-    trapped = draw(
-        some.lists(
-            some.builds(Span, some.integers(0, size - 1), some.integers(1, 3 * PAGE)), max_size=3
-        )
+@given(
+    some.lists(
+        some.tuples(
+            some.sampled_from(["grant", "revoke", "drop"]),
+            some.integers(0, 40),
+            some.integers(1, 9),
+            some.sampled_from([(PROCESSOR,), (DEVICES,), SIDES]),
+        ),
+        max_size=30,
     )
-    inside = [Span(span.start, min(span.size, size - span.start)) for span in trapped]
-    return window(size, *inside)
-
-
-@given(windows(), some.integers(0, (1 << 16) - 1))
-def test_a_lease_covers_what_was_touched_and_nothing_it_must_not(
-    where: Window, offset: int
+)
+def test_what_is_held_is_what_was_granted_and_not_taken(
+    steps: list[tuple[str, int, int, tuple[str, ...]]],
 ) -> None:
-    assume(offset < where.guest.size)
-    address = where.guest.start + offset
-    lease = judge(where, address, False).lease
-    page = Span(offset // PAGE * PAGE, PAGE)
-    must_trap = any(page.overlaps(span) for span in where.trapped)
-    assert (lease is None) == must_trap
-    if lease is None:
-        return
-    assert (lease.function, lease.bar) == (where.function, where.bar)
-    assert lease.guest.contains(address)
-    assert lease.guest.start % PAGE == lease.guest.size % PAGE == 0 < lease.guest.size
-    assert lease.offset == lease.guest.start - where.guest.start >= 0
-    assert lease.offset + lease.guest.size <= align_up(where.guest.size, PAGE)
-    leased = Span(lease.offset, lease.guest.size)
-    assert not any(leased.overlaps(span) for span in where.trapped)
+    leases = Leases(SHIFT)
+    held: dict[str, set[int]] = {side: set() for side in SIDES}
+    for what, first, pages, sides in steps:
+        span = Span(first * PAGE, pages * PAGE)
+        here = set(range(first, first + pages))
+        if what == "grant":
+            for side in sides:
+                if held[side] & here:
+                    with pytest.raises(ValueError, match="held already"):
+                        leases.grant(lease(first, pages, side))
+                else:
+                    leases.grant(lease(first, pages, side))
+                    held[side] |= here
+            continue
+        before = {one for side in sides for one in leases.held(side)}
+        cuts = leases.revoke(span, sides) if what == "revoke" else leases.drop(span, sides)
+        for cut in cuts:
+            assert cut.lease in before and cut.taken.machine is not None
+            parts = [cut.taken, *cut.left]
+            assert sum(part.span.size for part in parts) == cut.lease.span.size
+            assert all(part.machine == 0x4000000 + part.span.start for part in parts)
+            assert all(part.what == Memory(part.span.start) for part in parts)
+        for side in sides:
+            held[side] -= here
+    for side in SIDES:
+        spans = [one.span for one in leases.held(side)]
+        pages_held = {page for s in spans for page in range(s.start // PAGE, s.end // PAGE)}
+        assert pages_held == held[side]
+        assert sum(span.size for span in spans) == len(held[side]) * PAGE, "none twice"
+        for page in range(50):
+            assert (leases.covers(page * PAGE, side) is not None) == (page in held[side])
+    assert leases.pages == {page: page + 0x2000 for page in held[PROCESSOR]}
 
 
-@given(windows())
-def test_leases_are_the_open_runs(where: Window) -> None:
-    """What touches can get, page by page, is what devices get for DMA, and no more."""
-    got = set()
-    for offset in range(0, align_up(where.guest.size, PAGE), PAGE):
-        lease = judge(where, where.guest.start + min(offset, where.guest.size - 1), False).lease
-        if lease is not None:
-            got.add(Span(lease.offset, lease.guest.size))
-    assert got == set(open_runs(where))
-    pages = {page for run in open_runs(where) for page in range(run.start, run.end, PAGE)}
-    closed = {page for run in trapped_pages(where) for page in range(run.start, run.end, PAGE)}
-    assert not pages & closed
-    assert pages | closed == set(range(0, align_up(where.guest.size, PAGE), PAGE))
-
-
-def test_reasons_against_a_lease() -> None:
-    assert "traced" in judge(window(PAGE), BASE, True).why
-    assert "host" in judge(window(PAGE, mappable=False), BASE, False).why
-    assert "start" in judge(window(PAGE, start=BASE + 0x400), BASE + 0x400, False).why
-    assert "emulated" in judge(window(PAGE, Span(0x800, 16)), BASE, False).why
-
-
-def test_an_nvme_is_part_mapped_and_part_trapped() -> None:
-    where = window(4 * PAGE, Span(2 * PAGE, 65 * 16), Span(3 * PAGE, 16))
-    lease = judge(where, BASE + 0x1000, False).lease
-    assert lease == Lease(FUNCTION, 0, Span(BASE, 2 * PAGE), 0)
-    assert judge(where, BASE + 2 * PAGE, False).lease is None
-
-
-def test_a_bar_smaller_than_a_page_gets_its_page() -> None:
-    lease = judge(window(1024), BASE + 1000, False).lease
-    assert lease == Lease(FUNCTION, 0, Span(BASE, PAGE), 0)
-
-
-def lease(function: PciAddress, bar: int, start: int) -> Lease:
-    return Lease(function, bar, Span(start, PAGE), 0)
-
-
-def test_leases_are_found_by_whose_they_are() -> None:
+def test_devices_lose_theirs_first() -> None:
     leases = Leases()
-    leases.install(7, lease(FUNCTION, 0, BASE))
-    leases.install(6, lease(FUNCTION, 1, BASE + PAGE))
-    leases.install(5, lease(OTHER, 0, BASE + 2 * PAGE))
-    assert leases.slots_of() == [7, 6, 5]
-    assert leases.slots_of(FUNCTION) == [7, 6]
-    assert leases.slots_of(FUNCTION, 0) == [7]
-    assert leases.slots_of(OTHER, 1) == []
-    assert leases.covers(FUNCTION, 0, BASE + PAGE - 1)
-    assert not leases.covers(FUNCTION, 0, BASE + PAGE)
-    assert not leases.covers(OTHER, 0, BASE)
-    assert leases.revoke(7).bar == 0 and leases.drop(5).function == OTHER
-    assert (leases.granted, leases.revoked, len(leases.held)) == (3, 1, 1)
+    for side in SIDES:
+        leases.grant(lease(0, 4, side))
+    assert [cut.lease.side for cut in leases.revoke(Span(PAGE, PAGE))] == [DEVICES, PROCESSOR]
+    assert leases.granted == {PROCESSOR: 1, DEVICES: 1} == leases.revoked
+    assert leases.drop(Span(0, PAGE)) and leases.revoked == {PROCESSOR: 1, DEVICES: 1}
 
 
-def test_holding_back_is_of_one_bar_until_it_is_let_go() -> None:
+def test_a_verdict_s_lease_is_of_all_its_run() -> None:
+    physical = PhysicalMap(PAGE, (MEMORY, BAR, played(Span(100 * PAGE, PAGE), "console")))
+    assert leased(physical.judge(5 * PAGE), DEVICES) == lease(0, 64, DEVICES)
+    part = leased(physical.judge(BAR.span.start + PAGE), PROCESSOR)
+    assert part is not None and part.owner == "0001:00:01.0 BAR 0"
+    assert (part.span, part.machine, part.what) == (BAR.span, 0x80209000000, BAR.what)
+    assert leased(physical.judge(100 * PAGE), PROCESSOR) is None
+    assert leased(physical.judge(99 * PAGE), PROCESSOR) is None
+
+
+def test_rows_say_who_holds_what_and_who_does_not() -> None:
+    physical = PhysicalMap(PAGE, (MEMORY, BAR, played(Span(100 * PAGE, PAGE), "console")))
     leases = Leases()
-    leases.hold_back(FUNCTION, [0, 1])
-    assert leases.is_held_back(FUNCTION, 1) and not leases.is_held_back(OTHER, 1)
-    leases.let_go(FUNCTION, [1])
-    assert leases.is_held_back(FUNCTION, 0) and not leases.is_held_back(FUNCTION, 1)
+    leases.grant(lease(0, 64, PROCESSOR))
+    leases.grant(lease(0, 32, DEVICES))
+    physical.withhold(Span(8 * PAGE, PAGE), Emulate(0, "held back"))
+    said = [(row["guest"], row["verdict"], row["held by"]) for row in rows(physical, leases)]
+    assert said == [
+        ("0x0-0xffff", "modify", "processor, devices"),
+        ("0x10000-0x11fff", "emulate", "processor, devices"),
+        ("0x12000-0x3ffff", "modify", "processor, devices"),
+        ("0x40000-0x7ffff", "modify", "processor"),
+        ("0xc8000-0xc9fff", "emulate", ""),
+        ("0x80009000000-0x80009003fff", "modify", "no: asks at the next touch"),
+    ]
+    assert rows(physical, leases)[2]["machine"] == f"{0x4000000 + 9 * PAGE:#x}"
+
+
+def test_what_is_held_where_nothing_stands_is_not_hidden() -> None:
+    """A hole in the wall: it would be a lease that no region gives."""
+    physical = PhysicalMap(PAGE, (MEMORY,))
+    leases = Leases()
+    leases.grant(lease(60, 8))
+    assert [(row["guest"], row["because"]) for row in rows(physical, leases)][-1] == (
+        "0x80000-0x87fff",
+        "nothing stands there",
+    )

@@ -10,9 +10,9 @@ from hypothesis import strategies as some
 
 from septum.errors import MachineProblem
 from septum.layouts import pci
+from septum.machine.configuration import plain_capabilities
 from septum.machine.model import Bar, Function
 from septum.translation.pci_config import ConfigurationSpace, Effect, MsiState, MsixState
-from septum.translation.pci_image import listed
 from septum.translation.verdict import Accept, Emulate, Modify, Reject
 from septum.units import KiB, PciAddress, Span
 from tests.machines import E1000E, a_function, memory_bar, port_bar
@@ -259,7 +259,7 @@ def test_the_command_register_is_the_devices_only_where_it_is_the_owners() -> No
 
 def visible(owner: Owner) -> list[int]:
     space = bytes(owner.read(offset, 1) for offset in range(256))
-    return [identity for identity, _ in listed(space)]
+    return [one.identity for one in plain_capabilities(space)]
 
 
 def test_a_capability_without_a_table_is_taken_out_of_the_list() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as some
 
+from septum.machine.configuration import plain_capabilities
 from septum.machine.model import Bridge, Function
 from septum.translation.pci_emulated import EmulatedSpace, bridge, host_bridge, placeholder
-from septum.translation.pci_image import listed
 from septum.translation.verdict import Emulate, Reject
 from septum.units import MiB, Span
 from tests.machines import ROOT_PORT, a_function
@@ -77,7 +77,7 @@ def test_a_window_that_is_off_has_its_base_above_its_limit() -> None:
 def test_of_its_capabilities_only_the_kind_of_its_bus_is_left() -> None:
     space = bridge(a_port())
     shown = bytes(value(space, offset, 1) for offset in range(256))
-    assert listed(shown) == [(0x10, 0x54)]
+    assert plain_capabilities(shown) == ((0x10, 0x54, False),)
     assert value(space, 0x56, 2) == 0x0042, "a root port, without a slot"
     assert value(space, 0x60, 4) & 0x003C_0C00 == 0, "no link power, no link events"
     assert value(space, 0x66, 2) == 0x0011

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 
-from septum.admin.cli import world as surroundings
+from septum.admin.cli import tables
 from septum.admin.cli.listing import in_json, table
-from septum.errors import MachineProblem
 from septum.machine.model import Machine
 from septum.partitions.findings import UnsoundTable
 from septum.partitions.model import Partition, PartitionTable
-from septum.partitions.table import checked
 from septum.settings import manual
 from septum.units import PciAddress, size_text
 
@@ -32,39 +30,25 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """0 when the table is sound, 1 when it is not; MachineProblem for an unreadable machine."""
-    # A capture has no files of the machine's disks: kernels cannot be looked for.
-    files_exist = None if options.machine else surroundings.is_readable
+    is_capture = bool(options.machine)
     try:
-        machine = asked_machine(options)
-        sound = checked(options.table, machine, files_exist=files_exist)
-        if files_exist is not None:
-            surroundings.require_kernels(sound)
+        draft = tables.draft_of(options.table)
+        platform = tables.platform_of(draft)
+        if is_capture:
+            machine = platform.captured(draft, options.machine)
+        else:
+            machine = platform.machine(draft)
+        sound = tables.sound_table(draft, machine, is_capture=is_capture)
     except UnsoundTable as refused:
         print(refused_json(refused) if options.json else refused)
         return 1
     if options.json:
-        print(sound_json(sound, machine, files_exist is not None))
+        print(sound_json(sound, machine, not is_capture))
         return 0
     print("\n".join(summary(sound, machine)))
-    if files_exist is None:
+    if is_capture:
         print(f"\nnot checked: kernel and initrd files, because {machine.name} is a capture")
     return 0
-
-
-def asked_machine(options: Namespace) -> Machine:
-    """The machine the table is checked for."""
-    from septum.admin.cli.scan import read
-
-    draft = surroundings.draft_of(options.table)
-    if draft.platform != "alpha":
-        return read(options.machine, None)[0]
-    if options.machine:
-        raise MachineProblem(
-            f"{options.table} is not for a captured machine",
-            because="the computer it divides is software, and the table names it",
-            remedy="leave --machine out",
-        )
-    return surroundings.machine_of(draft)
 
 
 def summary(sound: PartitionTable, machine: Machine) -> list[str]:

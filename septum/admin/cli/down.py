@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from septum.admin.cli import world as surroundings
+from septum.admin.cli import tables
 from septum.admin.cli.up import ending_text
 from septum.errors import NotRunning
 from septum.host.channel import Conversation
-from septum.host.runtime import RunDirectory
+from septum.host.journal import Journal
 from septum.messages import Message, raise_error
+from septum.supervisor.workplace import Workplace
 
 HELP = "Stop instances and wait until what they had is given back to Linux."
 
@@ -32,19 +33,21 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace) -> int:
-    """0: stopped and given back."""
-    world = surroundings.world()
+    """0: stopped, and Linux has everything again; 1: something did not come back."""
+    place = tables.place()
     from septum.supervisor.beginning import clean_up, reach
 
     if options.names:
-        options.names = surroundings.names_of(options.names, world.directory)
-    alone = end_alone(world.directory, options)
+        options.names = tables.names_of(options.names, place.directory)
+    alone = end_alone(place, options)
+    kept = [address for addresses in alone.values() for address in addresses]
     if alone and len(alone) == len(options.names):
-        return 0
+        return 1 if kept else 0
     options.names = [name for name in options.names if name not in alone]
-    conversation = reach(world)
+    conversation = reach(place)
     if conversation is None:
-        found = clean_up(world)
+        found = clean_up(place)
+        kept += [entry.address for entry in Journal(place.directory.claims).abandoned()]
         if not found or options.names:
             raise NotRunning(
                 f"{options.names[0]} does not run" if options.names else "nothing runs",
@@ -61,28 +64,39 @@ def run(options: Namespace) -> int:
         import json
 
         print(json.dumps(rows, indent=2))
-    return 0
+    return 1 if kept or any(row["kept"] for row in rows) else 0
 
 
-def end_alone(directory: RunDirectory, options: Namespace) -> list[str]:
-    """End those of the named instances that run in the foreground of a terminal; their names."""
+def end_alone(place: Workplace, options: Namespace) -> dict[str, list[str]]:
+    """End those of the named instances that run in the foreground of a terminal.
+
+    Their names, and what each had that Linux has not got back.
+    """
     import signal
 
     from septum.host import processes
+    from septum.supervisor.beginning import left_by
 
-    ended = []
+    ended: dict[str, list[str]] = {}
     for name in options.names:
-        process = processes.read_process(directory.alone_of(name))
+        process = processes.read_process(place.directory.alone_of(name))
         if process is None or not process.is_alive:
             continue
         processes.tell(process, signal.SIGTERM)
         if not processes.wait_for_end(process, options.within):
             processes.tell(process, signal.SIGKILL)
             processes.wait_for_end(process, options.within)
-        ended.append(name)
+        ended[name] = left_by(place, name)
         if not options.json:
-            print(f"{name}: stopped, it ran in the foreground")
+            print(f"{name}: stopped, it ran in the foreground; {returned(ended[name])}")
     return ended
+
+
+def returned(kept: list[str]) -> str:
+    """What became of the things an instance had."""
+    if not kept:
+        return "everything is given back"
+    return f"not given back: {', '.join(kept)} (septum ps tries again, and says why)"
 
 
 def follow(conversation: Conversation, is_aloud: bool) -> list[Message]:
@@ -103,5 +117,5 @@ def follow(conversation: Conversation, is_aloud: bool) -> list[Message]:
         rows = list(message["rows"])
         for row in rows if is_aloud else ():
             ending = {**row, "detail": row["detail"].partition("\n")[0]}
-            print(f"{row['name']}: {ending_text(ending)}; everything is given back", flush=True)
+            print(f"{row['name']}: {ending_text(ending)}; {returned(row['kept'])}", flush=True)
         return rows

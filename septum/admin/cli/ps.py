@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from septum.admin.cli import world as surroundings
+from septum.admin.cli import tables
 from septum.host.runtime import RunDirectory
 from septum.messages import Message, raise_error
 from septum.state import RUNNING
@@ -37,15 +37,15 @@ def run(options: Namespace) -> int:
 
 def listed() -> list[Message]:
     """The supervisor's rows; none, after cleaning up, when there is no supervisor."""
-    world = surroundings.world()
+    place = tables.place()
     from septum.supervisor.beginning import clean_up, reach
 
-    alone = alone_rows(world.directory)
-    conversation = reach(world)
+    alone = alone_rows(place.directory)
+    conversation = reach(place)
     if conversation is None:
         import sys
 
-        for line in clean_up(world):
+        for line in clean_up(place):
             print(line, file=sys.stderr)
         return alone
     conversation.tell({"ask": "list"})
@@ -64,6 +64,7 @@ def alone_rows(directory: RunDirectory) -> list[Message]:
         if process is not None and process.is_alive:
             row: Message = dict.fromkeys((*COLUMNS, "reason"))
             row |= {"name": name, "state": RUNNING, "pid": process.number, "ending": ""}
+            row["kept"] = []
             rows.append({**row, "detail": "in the foreground (septum run)"})
     return rows
 

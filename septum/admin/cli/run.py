@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from septum.supervisor.world import Report
+    from septum.messages import Report
+    from septum.partitions.draft import Draft
+    from septum.platforms.platform import ProcessPlatform
 
 LOCAL_MODES = 3  # their place in what tcgetattr returns: termios(3), c_lflag
 HELP = "Run one instance in the foreground, its serial port on this terminal."
@@ -53,48 +55,42 @@ def run(options: Options) -> int:
     import gc
 
     gc.disable()  # what is imported stays: there is nothing to collect in it
-    from septum.admin.cli import world as surroundings
+    from septum.admin.cli import tables
     from septum.host.journal import Journal
-    from septum.state import ORDERLY, Ending
+    from septum.state import ORDERLY
 
-    surroundings.warm_up()
+    draft = tables.draft_of(options.table)
+    platform = process_platform(draft)
+    platform.warm_up()
     gc.freeze()
     gc.enable()
-    if b"alpha" in read_bytes(options.table):  # so that others are not read twice
-        refuse_software(options.table)
-    machine = surroundings.live_machine()
-    table = surroundings.sound_table(options.table, machine)
-    (partition,) = surroundings.chosen(table, [options.name])
-    world = surroundings.world()
+    machine = platform.machine(draft)
+    table = tables.sound_table(draft, machine)
+    (partition,) = tables.chosen(table, [options.name])
+    directory = platform.directory()
     report = reporter(options.name) if options.verbose else silent
-    with Alone(world.directory, options.name), Keyboard(0):
-        for line in world.restore(Journal(world.directory.claims)):
+    with Alone(directory, options.name), Keyboard(0):
+        for line in platform.restore(Journal(directory.claims)):
             print(line, file=sys.stderr)
-        ending = Ending(*surroundings.run_here(partition, machine, world.directory, report))
+        ending = platform.run(partition, machine, directory, report, terminal=True)
     if options.verbose or ending.reason not in ORDERLY:
         print(f"{options.name}: {ending.reason} {ending.detail}".rstrip(), file=sys.stderr)
     return 0 if ending.reason in ORDERLY else 1
 
 
-def read_bytes(path: str) -> bytes:
-    """A file, or nothing where reading it properly will say why not."""
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError:
-        return b""
+def process_platform(draft: Draft) -> ProcessPlatform:
+    """A table's platform; NotRunning where instances share one computer that is software."""
+    from septum.admin.cli.tables import platform_of
+    from septum.platforms.platform import ProcessPlatform
 
-
-def refuse_software(path: str) -> None:
-    """NotRunning for a table whose instances share one computer that is software."""
-    from septum.admin.cli.world import draft_of
-
-    if draft_of(path).platform == "alpha":
+    platform = platform_of(draft)
+    if not isinstance(platform, ProcessPlatform):
         raise NotRunning(
             "no instance of a software computer runs alone",
-            because=f"those of {path} live in one process, with their computer",
-            remedy=f"septum up {path}, then septum console NAME",
+            because=f"those of {draft.path} live in one process, with their computer",
+            remedy=f"septum up {draft.path}, then septum console NAME",
         )
+    return platform
 
 
 class Alone:

@@ -6,7 +6,6 @@ import argparse
 import os
 
 from septum.admin.cli.listing import in_json, table
-from septum.errors import Problem
 from septum.machine import capture
 from septum.machine.division import Divisibility, division, is_bridge
 from septum.machine.files import HostFiles
@@ -14,6 +13,7 @@ from septum.machine.inventory import inventory
 from septum.machine.model import Function, Machine
 from septum.machine.names import Names, named
 from septum.machine.session import login_environment
+from septum.platforms.pc import whole
 from septum.units import GiB, MiB, PciAddress, size_text
 
 HELP = "show what this machine has and what of it could be divided"
@@ -65,9 +65,7 @@ def read(captured: str | None, keep: str | None) -> tuple[Machine, tuple[str, ..
     else:
         files = capture.opened(captured)
         machine = inventory(files)
-    if not machine.processors:
-        raise Problem(f"{machine.name} shows no processor", because="its files are not complete")
-    return machine, capture.pack(files, keep) if keep else ()
+    return whole(machine), capture.pack(files, keep) if keep else ()
 
 
 def summary(machine: Machine) -> list[str]:

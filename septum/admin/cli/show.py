@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 
-from septum.admin.cli import world as surroundings
+from septum.admin.cli import tables
 from septum.errors import Problem
 from septum.host.channel import ask
 from septum.host.runtime import RunDirectory
@@ -32,7 +32,7 @@ def run(options: Namespace) -> int:
     directory = RunDirectory.from_environment()
     rows: list[Message] = []
     problems: list[Problem] = []
-    for name in surroundings.names_of(options.whose, directory):
+    for name in tables.names_of(options.whose, directory):
         try:
             answer = raise_error(ask(directory.control_of(name), {"ask": options.subject}, name))
         except Problem as problem:

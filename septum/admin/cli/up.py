@@ -5,14 +5,14 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING, NamedTuple
 
-from septum.admin.cli import world as surroundings
+from septum.admin.cli import tables
 from septum.errors import NotRunning
 from septum.host.channel import Conversation
 from septum.messages import Message, plain, raise_error
 from septum.partitions.model import Partition
 from septum.state import ACTIVE, RUNNING
 from septum.supervisor.conflicts import runs_already
-from septum.supervisor.world import World
+from septum.supervisor.workplace import Workplace
 from septum.units import size_text
 
 if TYPE_CHECKING:
@@ -48,23 +48,29 @@ def run(options: Options) -> int:
     """0: all run; 1: at least one failed, the others run; 130: interrupted, all taken back."""
     from septum.supervisor.beginning import reach_or_begin
 
-    draft = surroundings.draft_of(options.table)
-    machine = surroundings.machine_of(draft)
-    world = surroundings.world_of(draft)
+    draft = tables.draft_of(options.table)
+    platform = tables.platform_of(draft)
+    machine = platform.machine(draft)
+    place = tables.place(platform)
     in_file = [instance.name for instance in draft.instances]
-    active = memory_of_active(world)
+    active = memory_of_active(place)
     for name in options.names or in_file:
         if name in active:
             raise runs_already(name)
     held = sum(active.get(name, 0) for name in in_file)
-    table = surroundings.sound_table(options.table, with_room(machine, held))
-    partitions = surroundings.chosen(table, options.names)
+    table = tables.sound_table(draft, with_room(machine, held))
+    partitions = tables.chosen(table, options.names)
     found: list[str] = []
-    conversation = reach_or_begin(world, found)
+    conversation = reach_or_begin(place, draft.platform, found)
     say = silent if options.json else aloud
     for line in found:
         say(line)
-    question = {"ask": "up", "partitions": plain(partitions), "machine": plain(machine)}
+    question = {
+        "ask": "up",
+        "platform": draft.platform,
+        "partitions": plain(partitions),
+        "machine": plain(machine),
+    }
     with TakingBack(conversation) as interruption:
         conversation.tell(question)
         interruption.is_asked()
@@ -79,7 +85,7 @@ def run(options: Options) -> int:
     return 0 if all(row["state"] == RUNNING for row in rows) else 1
 
 
-def memory_of_active(world: World) -> dict[str, int]:
+def memory_of_active(place: Workplace) -> dict[str, int]:
     """Bytes that instances hold which run now, by name.
 
     The supervisor refuses what runs already, too; asked first, the reason is not drowned by
@@ -87,7 +93,7 @@ def memory_of_active(world: World) -> dict[str, int]:
     """
     from septum.supervisor.beginning import reach
 
-    conversation = reach(world)
+    conversation = reach(place)
     if conversation is None:
         return {}
     conversation.tell({"ask": "list"})

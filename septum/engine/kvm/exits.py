@@ -7,7 +7,7 @@ from collections.abc import Callable
 from septum.engine.kvm.machine import VirtualProcessor
 from septum.layouts import kvm
 from septum.layouts.kvm import Exit
-from septum.translation.trap_map import TrapMap
+from septum.translation.physical import PhysicalMap
 from septum.translation.verdict import all_ones
 
 RESUME = ""  # an outcome: go on; any other text is why the instance ends
@@ -20,7 +20,9 @@ _BYTES = [all_ones(width) for width in range(9)]
 class Stop:
     """All that answering an exit of one processor may touch."""
 
-    def __init__(self, processor: VirtualProcessor, ports: TrapMap, memory: TrapMap) -> None:
+    def __init__(
+        self, processor: VirtualProcessor, ports: PhysicalMap, memory: PhysicalMap
+    ) -> None:
         self.processor = processor
         self.ports = ports
         self.memory = memory
@@ -65,16 +67,16 @@ def port_access(stop: Stop) -> str:
     """A port instruction; with a repeat prefix KVM hands over several values at once."""
     io = stop.processor.io
     width, port, run = io.size, io.port, stop.run
-    trap = stop.ports.find(port)
-    stop.count("port write" if io.direction else "port read", trap.owner if trap else "no port")
+    here = stop.ports.find(port)
+    stop.count("port write" if io.direction else "port read", here.owner if here else "no port")
+    access = here.access if here else None
     start = io.data_offset
-    offset = port - trap.span.start if trap else 0
     for at in range(start, start + io.count * width, width):
         if io.direction:
-            if trap:
-                trap.write(offset, width, int.from_bytes(run[at : at + width], "little"))
+            if access:
+                access(port, width, int.from_bytes(run[at : at + width], "little"))
         else:
-            value = trap.read(offset, width) if trap else _BYTES[width]
+            value = access(port, width, None) if access else _BYTES[width]
             run[at : at + width] = (value & _BYTES[width]).to_bytes(width, "little")
     return RESUME
 
@@ -84,15 +86,16 @@ def memory_access(stop: Stop) -> str:
     """An access to a guest-physical address that no slot backs."""
     mmio = stop.processor.mmio
     address, width = mmio.phys_addr, mmio.len
-    trap = stop.memory.find(address)
+    here = stop.memory.find(address)
     stop.count(
-        "memory write" if mmio.is_write else "memory read", trap.owner if trap else "no memory"
+        "memory write" if mmio.is_write else "memory read", here.owner if here else "no memory"
     )
+    access = here.access if here else None
     if mmio.is_write:
-        if trap:
-            trap.write(address - trap.span.start, width, mmio.data & _BYTES[width])
+        if access:
+            access(address, width, mmio.data & _BYTES[width])
     else:
-        value = trap.read(address - trap.span.start, width) if trap else _BYTES[width]
+        value = access(address, width, None) if access else _BYTES[width]
         mmio.data = value & _BYTES[width]
     return RESUME
 

@@ -11,8 +11,8 @@ from contextlib import suppress
 from septum.engine.kvm.statistics import Statistics
 from septum.errors import HostProblem, explained
 from septum.layouts import kvm
-from septum.layouts.ioctl import ioctl_or_errno
 from septum.layouts.kvm import KVM, Cpuid
+from septum.syscall import ioctl, ioctl_or_errno
 
 REMEDIES = {
     2: "load it: modprobe kvm_intel (or kvm_amd), after switching VT-x or SVM on in the firmware",
@@ -30,17 +30,18 @@ class VirtualMachine:
         with explained(f"cannot open {device}", REMEDIES):
             self._kvm = os.open(device, os.O_RDWR | os.O_CLOEXEC)
         try:
-            self.fd = KVM.CREATE_VM(self._kvm, 0)
+            self.fd = ioctl(self._kvm, KVM.CREATE_VM, 0)
         except HostProblem:
             os.close(self._kvm)
             raise
         self._processors: list[VirtualProcessor] = []
-        self.free_slots = list(range(KVM.CHECK_EXTENSION(self._kvm, kvm.Capability.NR_MEMSLOTS)))
+        slots = ioctl(self._kvm, KVM.CHECK_EXTENSION, kvm.Capability.NR_MEMSLOTS)
+        self.free_slots = list(range(slots))
         self.free_slots.reverse()
-        KVM.SET_TSS_ADDR(self.fd, kvm.TSS_ADDRESS)
-        KVM.SET_IDENTITY_MAP_ADDR(self.fd, ctypes.c_uint64(kvm.IDENTITY_MAP_ADDRESS))
-        KVM.CREATE_IRQCHIP(self.fd)
-        KVM.CREATE_PIT2(self.fd, kvm.PitConfig(flags=kvm.PIT_SPEAKER_DUMMY))
+        ioctl(self.fd, KVM.SET_TSS_ADDR, kvm.TSS_ADDRESS)
+        ioctl(self.fd, KVM.SET_IDENTITY_MAP_ADDR, ctypes.c_uint64(kvm.IDENTITY_MAP_ADDRESS))
+        ioctl(self.fd, KVM.CREATE_IRQCHIP)
+        ioctl(self.fd, KVM.CREATE_PIT2, kvm.PitConfig(flags=kvm.PIT_SPEAKER_DUMMY))
 
     def __enter__(self) -> VirtualMachine:
         return self
@@ -70,20 +71,18 @@ class VirtualMachine:
         self.free_slots.append(slot)
 
     def _region(self, slot: int, guest: int, size: int, host: int) -> None:
-        KVM.SET_USER_MEMORY_REGION(
-            self.fd,
-            kvm.UserspaceMemoryRegion(
-                slot=slot, guest_phys_addr=guest, memory_size=size, userspace_addr=host
-            ),
+        region = kvm.UserspaceMemoryRegion(
+            slot=slot, guest_phys_addr=guest, memory_size=size, userspace_addr=host
         )
+        ioctl(self.fd, KVM.SET_USER_MEMORY_REGION, region)
 
     def give_away_idle_time(self) -> None:
         """Do not spin when a processor halts: whoever shares it may run at once (api.rst, 7.21).
 
         KVM spins for up to 0.2 ms by default, which is right for processors nobody else uses.
         """
-        if KVM.CHECK_EXTENSION(self._kvm, kvm.Capability.HALT_POLL):
-            KVM.ENABLE_CAP(self.fd, kvm.EnableCap(cap=kvm.Capability.HALT_POLL))
+        if ioctl(self._kvm, KVM.CHECK_EXTENSION, kvm.Capability.HALT_POLL):
+            ioctl(self.fd, KVM.ENABLE_CAP, kvm.EnableCap(cap=kvm.Capability.HALT_POLL))
 
     def processor(self, number: int, count: int) -> VirtualProcessor:
         """Create processor `number` (its APIC id) of `count`."""
@@ -92,7 +91,7 @@ class VirtualMachine:
         return created
 
     def irq_line(self, gsi: int, level: int) -> None:
-        KVM.IRQ_LINE(self.fd, kvm.IrqLevel(irq=gsi, level=level))
+        ioctl(self.fd, KVM.IRQ_LINE, kvm.IrqLevel(irq=gsi, level=level))
 
     def irqfd(self, event: int, gsi: int, *, resample: int | None = None) -> None:
         """Raise `gsi` whenever eventfd `event` is signalled, without leaving the kernel.
@@ -103,17 +102,17 @@ class VirtualMachine:
         if resample is not None:
             request.flags = kvm.IRQFD_RESAMPLE
             request.resamplefd = resample
-        KVM.IRQFD(self.fd, request)
+        ioctl(self.fd, KVM.IRQFD, request)
 
     def irqfd_off(self, event: int, gsi: int) -> None:
         """Undo irqfd(): signals stay counted in the eventfd until it is connected again."""
-        KVM.IRQFD(self.fd, kvm.Irqfd(fd=event, gsi=gsi, flags=kvm.IRQFD_DEASSIGN))
+        ioctl(self.fd, KVM.IRQFD, kvm.Irqfd(fd=event, gsi=gsi, flags=kvm.IRQFD_DEASSIGN))
 
     def route(self, entries: Sequence[kvm.IrqRoutingEntry]) -> None:
         """Replace the whole routing table (api.rst, 4.52)."""
         header = kvm.IrqRoutingHeader(nr=len(entries))
         text = bytes(header) + b"".join(bytes(entry) for entry in entries)
-        KVM.SET_GSI_ROUTING(self.fd, ctypes.create_string_buffer(text, len(text)))
+        ioctl(self.fd, KVM.SET_GSI_ROUTING, ctypes.create_string_buffer(text, len(text)))
 
 
 class VirtualProcessor:
@@ -121,9 +120,9 @@ class VirtualProcessor:
 
     def __init__(self, kvm_fd: int, vm_fd: int, number: int, count: int) -> None:
         self.number = number
-        self.fd = KVM.CREATE_VCPU(vm_fd, number)
+        self.fd = ioctl(vm_fd, KVM.CREATE_VCPU, number)
         self.statistics = Statistics(self.fd)
-        self.page = mmap.mmap(self.fd, KVM.GET_VCPU_MMAP_SIZE(kvm_fd))
+        self.page = mmap.mmap(self.fd, ioctl(kvm_fd, KVM.GET_VCPU_MMAP_SIZE))
         self.run_area = memoryview(self.page)
         self.header = kvm.RunHeader.from_buffer(self.page)
         self.io = kvm.RunIo.from_buffer(self.page, kvm.RUN_UNION)
@@ -147,41 +146,41 @@ class VirtualProcessor:
 
     def registers(self) -> kvm.Registers:
         registers = kvm.Registers()
-        KVM.GET_REGS(self.fd, registers)
+        ioctl(self.fd, KVM.GET_REGS, registers)
         return registers
 
     def set_registers(self, registers: kvm.Registers) -> None:
-        KVM.SET_REGS(self.fd, registers)
+        ioctl(self.fd, KVM.SET_REGS, registers)
 
     def special_registers(self) -> kvm.SpecialRegisters:
         special = kvm.SpecialRegisters()
-        KVM.GET_SREGS(self.fd, special)
+        ioctl(self.fd, KVM.GET_SREGS, special)
         return special
 
     def set_special_registers(self, special: kvm.SpecialRegisters) -> None:
-        KVM.SET_SREGS(self.fd, special)
+        ioctl(self.fd, KVM.SET_SREGS, special)
 
     def _identify(self, kvm_fd: int, number: int, count: int) -> None:
         entry_size = ctypes.sizeof(kvm.CpuidEntry)
         table = bytearray(kvm.CPUID_HEADER + kvm.CPUID_ENTRIES * entry_size)
         table[0:4] = kvm.CPUID_ENTRIES.to_bytes(4, "little")
         buffer = (ctypes.c_char * len(table)).from_buffer(table)
-        KVM.GET_SUPPORTED_CPUID(kvm_fd, buffer)
+        ioctl(kvm_fd, KVM.GET_SUPPORTED_CPUID, buffer)
         entries = int.from_bytes(table[0:4], "little")
         for index in range(entries):
             at = kvm.CPUID_HEADER + index * entry_size
             edit_cpuid(kvm.CpuidEntry.from_buffer(table, at), number, count)
-        KVM.SET_CPUID2(self.fd, buffer)
+        ioctl(self.fd, KVM.SET_CPUID2, buffer)
 
     def _connect_legacy_interrupts(self) -> None:
         # After reset KVM leaves LINT0 and LINT1 masked; firmware would set them so that the
         # PIC and the NMI button reach the processor.
         state = kvm.LapicState()
-        KVM.GET_LAPIC(self.fd, state)
+        ioctl(self.fd, KVM.GET_LAPIC, state)
         registers: ctypes.Array[ctypes.c_uint32] = state.regs  # type: ignore[assignment]
         registers[kvm.LAPIC_LVT0] = ctypes.c_uint32(kvm.LVT_EXTINT)
         registers[kvm.LAPIC_LVT1] = ctypes.c_uint32(kvm.LVT_NMI)
-        KVM.SET_LAPIC(self.fd, state)
+        ioctl(self.fd, KVM.SET_LAPIC, state)
 
 
 def edit_cpuid(entry: kvm.CpuidEntry, number: int, count: int) -> None:

@@ -12,6 +12,7 @@ import os
 from septum.errors import HostProblem
 from septum.layouts import kvm
 from septum.layouts.kvm import KVM
+from septum.syscall import ioctl
 
 IRQ_INJECTIONS, NMI_INJECTIONS = "irq_injections", "nmi_injections"  # arch/x86/kvm/x86.c
 
@@ -21,7 +22,7 @@ class Statistics:
 
     def __init__(self, processor_fd: int) -> None:
         try:
-            self._fd = KVM.GET_STATS_FD(processor_fd)
+            self._fd = ioctl(processor_fd, KVM.GET_STATS_FD)
         except HostProblem:
             self._fd = -1
         self._offsets: dict[str, int] | None = None

@@ -42,17 +42,18 @@ def judged(built: files.AlphaFiles, table: Path = TABLE) -> tuple[dict[str, Any]
     began = time.perf_counter()
     checked, machine = sound(table)
     finished = run(checked, machine)
-    versions = {
-        name: kernel.version.partition("-")[0]
-        for name, kernel in (("blue", built.blue), ("green", built.green))
-    }
-    promised = report.promises(finished, versions)
-    result = report.found(finished, promised, versions)
+    result = report.found(finished, versions(built))
     result["seconds"] = {**finished.seconds, "total": time.perf_counter() - began}
     if result["seconds"]["total"] > LIMIT:
         result["sound"] = False
         result["failures"].append(f"seconds.total: it took more than {LIMIT:.0f} s")
-    return result, told(result, promised)
+    return result, told(result, finished.promised)
+
+
+def versions(built: files.AlphaFiles) -> dict[str, str]:
+    """What each system's kernel calls itself."""
+    kernels = {"blue": built.blue, "green": built.green}
+    return {name: kernel.version.partition("-")[0] for name, kernel in kernels.items()}
 
 
 if __name__ == "__main__":

@@ -1,167 +1,97 @@
-"""Is everything as the table says? What systems on an Alpha computer found, and how it is told.
+"""What did systems on an Alpha computer find, and what did its machine see of them?
 
-build/demo-alpha/report.json has what septum.lab.report says of the pc platform's, and in addition
+build/demo-alpha/report.json, all sizes in bytes, times in seconds of the software computer's own
+clock (but `seconds`, which are the wall's):
 
-  platform          "alpha"
-  instances         of each also: ended, floating, faults {name: signal or exit}, fork, slept,
-                    disk (what its first sector says), wire (frames its Ethernet sent and received),
-                    counts (every kind of trap and verdict), rejected [what, why, count]
-  counts            the same of all together
-  translations      NAME: what it held when it ended
-
-Machine time is the software computer's own: seconds of its clock, not of the wall's.
+  sound, failures   is every line as the table and the machine file say (judges.py), and which not
+  instances         of each: os, processors, memory_bytes, memory_usable_bytes, pci (as it lists
+                    them), concealed (addresses it probed and found absent), io (began, ended,
+                    rounds), ethernet (what it said; wire: what the other end of its cable saw),
+                    scsi (what it said; on_disk: checksum of what the machine's disk holds), fork,
+                    slept, faults, floating, attempts (at what is a neighbour's: what it read,
+                    kept: the machine had the same there before and after, recorded: refused
+                    writes that its probes tell), meanwhile (DMA cycles of the neighbours during
+                    these), aimed (its card's DMA at a neighbour's memory, and the card's status
+                    afterwards), exits, counts (every kind of trap and verdict), rejected, ended,
+                    translations (what it held when it had reported)
+  interrupt_table   rows of septum show interrupts; added: during the I/O of the row's instance
+  at_the_same_time  how long all did their I/O
+  afterwards        what devices could still do when all had ended
+  counts            the same of all instances together
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from septum.engine.alpha.computer.computer import Computer
+from septum.engine.alpha.computer.devices.controller import ScsiController
+from septum.engine.alpha.computer.devices.function import PciFunction
 from septum.engine.alpha.computer.devices.network import NetworkCard
+from septum.engine.alpha.computer.devices.pchip import Pchip
 from septum.engine.alpha.vmm import show
 from septum.lab import report
-from septum.lab.alpha.run import BYTES, ROUNDS, Run, Witness, function_at
-from septum.lab.report import ETHERNET, SCSI, SECTOR, Failure, Promise, Row
-from septum.partitions.model import Partition
-from septum.units import PciAddress
+from septum.lab.alpha.judges import failures
+from septum.lab.alpha.promise import CONFIGURATION, ETHERNET, SCSI, Foreign, Promise, seen_address
+from septum.lab.alpha.run import ATTEMPTS, BYTES, FIRST_BYTE, Run, Witness, function_at
+from septum.lab.report import SECTOR
+from septum.layouts import ethernet, tsunami
+from septum.units import MiB, PciAddress
 
-ISA_BRIDGE = "0601"
-PINGS, FRAME = 4, 64
-FAULTS = {  # as Linux on any Alpha has them: signals 11 SEGV, 4 ILL, 5 TRAP, 8 FPE
-    "kernel_memory": "signal 11",
-    "no_memory": "signal 11",
-    "code_written": "signal 11",
-    "privileged_call": "signal 4",
-    "reserved_instruction": "signal 4",
-    "jump_to_nowhere": "signal 11",
-    "breakpoint": "signal 5",
-    "division_by_zero": "signal 8",
-    "unaligned": "exit 5",
-}
-FLOATING = [  # IEEE 754: the same bits on every machine
-    "harmonic 4017831a8b7c3add root 3ff6a09e667f3bcd single 401d439600000000 5878030948121446",
-    "denormal 0004000000000000 back 0010000000000000 infinity 7ff0000000000000",
-    "nan ordered",
-]
-FORK = "7 1 8128"  # the child's exit code, what it changed, and the sum of what it copied
 # First words of counters: what left the guest, against what was said or done about it
 LEFT = ("exit", "call", "bus")
+GIVEN = ("accept", "modify")
 
 
-def seen_address(partition: Partition, address: PciAddress) -> str:
-    """Where an owner finds a function: its hoses are counted from 0 [0048]."""
-    hoses = sorted({one.domain for one in partition.functions})
-    return str(address._replace(domain=hoses.index(address.domain)))
-
-
-def promises(run: Run, versions: Mapping[str, str]) -> dict[str, Promise]:
-    """By instance, what the table and the machine promise it; addresses as it finds them."""
-    owners = {at: one.name for one in run.table.partitions for at in one.functions}
-    made = {}
-    for partition in run.table.partitions:
-        functions = {}
-        for address in partition.functions:
-            function = run.machine.function(address)
-            assert function is not None, "a sound table owns what is there"
-            functions[seen_address(partition, address)] = (
-                f"{function.vendor:04x}:{function.device:04x}",
-                f"{function.class_code >> 8:04x}",
-            )
-        bridges = tuple(
-            str(one.address._replace(domain=0))
-            for one in run.machine.functions
-            if f"{one.class_code >> 8:04x}" == ISA_BRIDGE
-        )
-        others = {
-            str(one.address): owners.get(one.address, "nobody")
-            for one in run.machine.functions
-            if owners.get(one.address) != partition.name
-        }
-        made[partition.name] = Promise(
-            partition.name,
-            partition.memory.total,
-            partition.processors.found,
-            functions,
-            bridges,
-            {at: whose for at, whose in others.items() if at not in {*functions, *bridges}},
-        )
-    return made
-
-
-# ---- what was found
-
-
-def found(run: Run, promised: Mapping[str, Promise], versions: Mapping[str, str]) -> dict[str, Any]:
+def found(run: Run, versions: Mapping[str, str]) -> dict[str, Any]:
     """The whole report but the seconds, judged."""
     instances = {name: _instance(run, witness) for name, witness in run.witnesses.items()}
-    together = [_io_cycles(witness) for witness in run.witnesses.values()]
-    overlap = min(last for _, last in together) - max(first for first, _ in together)
+    times = [one["io"] for one in instances.values()]
+    overlap = min(one["ended"] for one in times) - max(one["began"] for one in times)
     said: dict[str, Any] = {
-        "platform": "alpha",
+        "platform": run.table.platform,
         "instances": instances,
         "interrupt_table": _interrupt_table(run),
-        "at_the_same_time": max(overlap, 0) / run.computer.description.frequency,
-        "given_back": {"drivers": {}, "huge_pages": [0, 0], "claims": [], "faults": []},
+        "at_the_same_time": max(overlap, 0.0),
+        "afterwards": afterwards(run.computer),
         "counts": _summed(one["counts"] for one in instances.values()),
-        "translations": {
-            name: [dict(row) for row in show.translations(witness.instance)]
-            for name, witness in run.witnesses.items()
-        },
     }
-    failed = failures(said, promised, versions)
+    failed = failures(said, run.promised, versions)
     return {"sound": not failed, "failures": [str(one) for one in failed], **said}
-
-
-def _io_cycles(witness: Witness) -> tuple[int, int]:
-    moments = witness.moments
-    if "io begins" not in moments or "io ends" not in moments:
-        return (0, 0)
-    return moments["io begins"].cycle, moments["io ends"].cycle
-
-
-def _interrupt_table(run: Run) -> list[dict[str, Any]]:
-    """The table at the end; `added`: during the first I/O of each row's instance."""
-    rows = []
-    for row in show.interrupts(run.monitor):
-        witness = run.witnesses.get(str(row["handled_by"]))
-        whose = {"instance": "all" if witness is None else row["handled_by"]}
-        added = None
-        if witness is not None and {"io begins", "io ends"} <= witness.moments.keys():
-            before, after = (
-                next(one["count"] for one in moment.interrupts if one["device"] == row["device"])
-                for moment in (witness.moments["io begins"], witness.moments["io ends"])
-            )
-            added = after - before
-        rows.append({**whose, **row, "added": added})
-    return rows
 
 
 def _instance(run: Run, witness: Witness) -> dict[str, Any]:
     instance, lines = witness.instance, witness.lines
-    text = "\n".join(lines)
+    promise = run.promised[instance.name]
     facts: dict[str, Any] = {"os": "", "memory_bytes": 0, "memory_usable_bytes": 0, "processors": 0}
-    facts |= report.facts(text)
-    last = dict(report.lines_of(text))
-    probes = [{"instance": instance.name, **row} for row in show.probes(instance)]
+    last = dict(report.lines_of("\n".join(lines)))
     return {
         **facts,
-        "ethernet": _ethernet(last, lines),
-        "scsi": _scsi(lines),
-        "exits": _exits(witness),
-        "concealed": report.concealed(probes, instance.name),
-        "on_processors": list(instance.partition.processors.numbers),
-        "ended": instance.ended or "",
-        "floating": [line.partition(" ")[2] for line in lines if line.startswith("float ")],
-        "faults": _faults(lines),
+        **report.facts("\n".join(lines)),
+        "concealed": _concealed(witness),
+        "io": _io(run, witness),
+        "ethernet": _ethernet(run.computer, promise, last, lines),
+        "scsi": _scsi(run.computer, promise, last, lines),
         "fork": last.get("fork", ""),
         "slept": last.get("slept_50_ms", "") == "yes",
-        "disk": last.get("disk_label", ""),
-        "wire": _wire(run, instance.partition),
+        "faults": _faults(lines),
+        "floating": [line.partition(" ")[2] for line in lines if line.startswith("float ")],
+        "attempts": [_attempt(witness, number) for number in range(len(promise.foreign))],
+        "meanwhile": _meanwhile(run, witness),
+        "aimed": last.get("aimed", ""),
+        "exits": _exits(witness),
         "counts": _by_kind(instance.counters),
         "rejected": [
             {"what": what, "why": why, "count": count}
             for (what, why), count in sorted(instance.rejections.items())
+        ],
+        "ended": instance.ended or "",
+        "translations": [
+            {key: str(row[key]) for key in ("guest", "to", "machine", "verdict", "held by")}
+            for row in witness.translations
+            if row["verdict"] in GIVEN
         ],
     }
 
@@ -171,33 +101,96 @@ def _values(lines: list[str], key: str) -> list[str]:
     return [line.partition(" ")[2] for line in lines if line.startswith(f"{key} ")]
 
 
-def _ethernet(last: Mapping[str, str], lines: list[str]) -> dict[str, Any]:
-    """`lease`: None, as nobody gives any on these wires; the table says the address."""
+def _numbers(lines: list[str], key: str) -> tuple[int, int]:
+    """Two numbers under a key, summed over the rounds."""
+    said = [[int(word) for word in line.split()] for line in _values(lines, key)]
+    return sum(one[0] for one in said), sum(one[1] for one in said)
+
+
+def _concealed(witness: Witness) -> list[str]:
+    """As the instance numbers them."""
+    rows = show.probes(witness.instance)
+    absent = (PciAddress.parse(str(row["address"])) for row in rows if row["answer"] == "absent")
+    return sorted({seen_address(witness.instance.partition, address) for address in absent})
+
+
+def _io(run: Run, witness: Witness) -> dict[str, Any]:
+    frequency = run.computer.description.frequency
+    began, ended = (
+        witness.moments[mark].cycle / frequency if mark in witness.moments else 0.0
+        for mark in ("io begins", "io ends")
+    )
+    return {"began": began, "ended": ended, "rounds": witness.lines.count("io begins")}
+
+
+def _ethernet(
+    computer: Computer, promise: Promise, last: Mapping[str, str], lines: list[str]
+) -> dict[str, Any]:
     interface, _, card = last.get("ethernet", "").partition(" ")
-    pings = [[int(word) for word in said.split()] for said in _values(lines, "pings")]
+    sent, answered = _numbers(lines, "pings")
     return {
         "interface": interface,
         "card": card,
         "address": last.get("address", ""),
         "gateway": last.get("gateway", ""),
-        "lease": None,
-        "pings_sent": sum(one[0] for one in pings),
-        "pings_answered": sum(one[1] for one in pings),
+        "pings_sent": sent,
+        "pings_answered": answered,
         "frame_bytes": sum(int(said) for said in _values(lines, "frame_sent")),
+        "wire": _wire(function_at(computer, promise.of_kind(ETHERNET).machine)),
     }
 
 
-def _scsi(lines: list[str]) -> dict[str, Any]:
-    """`written`, `read`: checksums, one a round."""
-    written, read = _values(lines, "scsi_written"), _values(lines, "scsi_read")
-    sectors = [[int(word) for word in said.split()] for said in _values(lines, "scsi_sectors")]
+def _wire(card: PciFunction | None) -> dict[str, Any]:
+    assert isinstance(card, NetworkCard)
+    counts, far_side = card.cable.counts, card.cable.far_side
+    outward = [frame.content for frame in card.cable.frames if frame.outward]
     return {
-        "bytes_written": sum(one[0] for one in sectors) * SECTOR,
-        "bytes_read": sum(one[1] for one in sectors) * SECTOR,
-        "written": " ".join(written),
-        "read": " ".join(read),
-        "equal": bool(written) and written == read,
+        "sent": counts.sent,
+        "received": counts.received,
+        "answered": dict(far_side.answered),
+        "ignored": far_side.ignored,
+        "cards": sorted({_sender(frame)[0] for frame in outward}),
+        "addresses": sorted({_sender(frame)[1] for frame in outward} - {""}),
     }
+
+
+def _sender(frame: bytes) -> tuple[str, str]:
+    """Whose a frame is, by its Ethernet and its IP address ("" when it has none)."""
+    _, source, kind = ethernet.HEADER.unpack_from(frame)
+    payload = frame[ethernet.HEADER.size :]
+    address = b""
+    if kind == ethernet.ARP:
+        address = ethernet.ARP_PACKET.unpack_from(payload)[6]
+    elif kind == ethernet.IPV4:
+        address = payload[ethernet.IPV4_SOURCE_AT : ethernet.IPV4_DESTINATION_AT]
+    return source.hex(":"), ".".join(str(part) for part in address)
+
+
+def _scsi(
+    computer: Computer, promise: Promise, last: Mapping[str, str], lines: list[str]
+) -> dict[str, Any]:
+    """`written`, `read`: checksums, one a round."""
+    controller = function_at(computer, promise.of_kind(SCSI).machine)
+    assert isinstance(controller, ScsiController)
+    content = controller.target.disk.content
+    written, read = _numbers(lines, "scsi_sectors")
+    return {
+        "label": last.get("disk_label", ""),
+        "bytes": int(last.get("disk_sectors", "0")) * SECTOR,
+        "bytes_written": written * SECTOR,
+        "bytes_read": read * SECTOR,
+        "written": _values(lines, "scsi_written"),
+        "read": _values(lines, "scsi_read"),
+        "on_disk": f"{_hashed(content[FIRST_BYTE : FIRST_BYTE + BYTES]):016x}",
+    }
+
+
+def _hashed(content: memoryview) -> int:
+    """FNV-1a by 64-bit words, as init computes it."""
+    hashed, most = 14695981039346656037, (1 << 64) - 1
+    for word in content.cast("B").cast("Q"):
+        hashed = (hashed ^ word) * 1099511628211 & most
+    return hashed
 
 
 def _faults(lines: list[str]) -> dict[str, str]:
@@ -205,12 +198,51 @@ def _faults(lines: list[str]) -> dict[str, str]:
     return {words[1]: words[2] for words in said if len(words) == 3}
 
 
-def _wire(run: Run, partition: Partition) -> dict[str, int]:
-    for address in partition.functions:
-        card = function_at(run.computer, address)
-        if isinstance(card, NetworkCard):
-            return {"sent": card.cable.counts.sent, "received": card.cable.counts.received}
-    return {"sent": 0, "received": 0}
+# ---- what it tried
+
+
+def _attempt(witness: Witness, number: int) -> dict[str, Any]:
+    thing = witness.foreign[number]
+    said = (line.split() for line in witness.lines if line.startswith(f"attempt {thing.word} "))
+    kept = all(mark in witness.moments for mark in ATTEMPTS) and (
+        witness.moments[ATTEMPTS[0]].foreign[number] == witness.moments[ATTEMPTS[1]].foreign[number]
+    )
+    return {
+        "kind": thing.kind,
+        "whose": thing.whose,
+        "name": thing.name,
+        "at": f"{thing.physical:#x}",
+        "read": [word for words in said for word in words[2:]],
+        "kept": kept,
+        "recorded": _recorded(witness, thing),
+    }
+
+
+def _recorded(witness: Witness, thing: Foreign) -> int:
+    """Refused writes to a slot of the instance's own bus; elsewhere `rejected` has them."""
+    partition = witness.instance.partition
+    return sum(
+        int(str(row["refused"]))
+        for row in show.probes(witness.instance)
+        if thing.kind == CONFIGURATION
+        and seen_address(partition, PciAddress.parse(str(row["address"]))) == thing.slot
+    )
+
+
+def _meanwhile(run: Run, witness: Witness) -> dict[str, int]:
+    """What the neighbours' functions did from the first attempt to the last."""
+    if not all(mark in witness.moments for mark in ATTEMPTS):
+        return {}
+    before, after = (witness.moments[mark].accesses for mark in ATTEMPTS)
+    return {
+        one.name: after[one.name] - before[one.name]
+        for name, promise in run.promised.items()
+        if name != witness.instance.name
+        for one in promise.functions
+    }
+
+
+# ---- what was counted
 
 
 def _exits(witness: Witness) -> dict[str, dict[str, int]]:
@@ -221,7 +253,7 @@ def _exits(witness: Witness) -> dict[str, dict[str, int]]:
     if "io begins" in moments and "io ends" in moments:
         before, after = (_left(moments[mark].counters) for mark in ("io begins", "io ends"))
         during = report.added(before, after)
-    return {"until_init": at_init, "during_io": during, "msix_device": {}}
+    return {"until_init": at_init, "during_io": during}
 
 
 def _left(counters: Mapping[str, int]) -> dict[str, int]:
@@ -229,7 +261,7 @@ def _left(counters: Mapping[str, int]) -> dict[str, int]:
 
 
 def _by_kind(counters: Mapping[str, int]) -> dict[str, dict[str, int]]:
-    """Counters by their first word, then by the rest."""
+    """Counters by their first word, then by the rest; "machine check" is one of its own."""
     kinds: dict[str, dict[str, int]] = {}
     for name, count in sorted(counters.items()):
         kind, _, what = name.partition(" ")
@@ -237,7 +269,7 @@ def _by_kind(counters: Mapping[str, int]) -> dict[str, dict[str, int]]:
     return kinds
 
 
-def _summed(counts: Iterator[Mapping[str, Mapping[str, int]]]) -> dict[str, dict[str, int]]:
+def _summed(counts: Iterable[Mapping[str, Mapping[str, int]]]) -> dict[str, dict[str, int]]:
     total: dict[str, Counter[str]] = {}
     for one in counts:
         for kind, numbers in one.items():
@@ -245,105 +277,59 @@ def _summed(counts: Iterator[Mapping[str, Mapping[str, int]]]) -> dict[str, dict
     return {kind: dict(sorted(numbers.items())) for kind, numbers in sorted(total.items())}
 
 
-# ---- the verdict
+def _interrupt_table(run: Run) -> list[dict[str, Any]]:
+    """The table at the end; `added`: during the I/O of each row's instance."""
+    rows = []
+    for row in show.interrupts(run.monitor):
+        witness = run.witnesses.get(str(row["handled_by"]))
+        added = None
+        if witness is not None and {"io begins", "io ends"} <= witness.moments.keys():
+            before, after = (
+                next(one["count"] for one in moment.interrupts if one["device"] == row["device"])
+                for moment in (witness.moments["io begins"], witness.moments["io ends"])
+            )
+            added = after - before
+        rows.append({**row, "added": added})
+    return rows
 
 
-def failures(
-    said: Row, promised: Mapping[str, Promise], versions: Mapping[str, str]
-) -> list[Failure]:
-    """Every line of a report that is not as the table says."""
-    wrong: list[Failure] = []
-    for name, promise in promised.items():
-        instance = said["instances"][name]
-        if f"Linux {versions[name]} " not in instance["os"]:
-            wrong.append(Failure(f"{name}.os", f"it says {instance['os']!r}"))
-        checks = (_pci, _resources, _io, _programs, _traps)
-        for check in checks:
-            wrong += [Failure(f"{name}.{line}", why) for line, why in check(instance, promise)]
-        wrong += _interrupts(said["interrupt_table"], name)
-    if said["at_the_same_time"] <= 0:
-        wrong.append(Failure("at_the_same_time", "they did their I/O one after the other"))
-    return wrong
+# ---- when all have ended
 
 
-Findings = Iterator[tuple[str, str]]
+def afterwards(computer: Computer) -> dict[str, list[str]]:
+    """What the machine's devices could still do: open windows, bus masters, what DMA reaches."""
+    masters, reached, opened = [], [], []
+    for hose in computer.hoses:
+        for function in hose.functions.values():
+            described = computer.description.function(hose.number, function.slot)
+            name = described.name if described else str(function.slot)
+            masters += [name] if function.is_master else []
+            reached += [
+                f"{name} at {address:#x}" for address in _reached(hose.pchip, function.slot)
+            ]
+        opened += [f"hose {hose.number}, {window}" for window in _opened(computer, hose.number)]
+    return {"windows_open": opened, "bus_masters": masters, "reached": reached}
 
 
-def _pci(said: Row, promise: Promise) -> Findings:
-    listed = {row["address"]: (row["vendor:device"], row["class"]) for row in said["pci"]}
-    for address, expected in promise.functions.items():
-        if listed.get(address) != expected:
-            yield "pci", f"{address} should be {expected}, and is {listed.get(address)}"
-    for address in listed.keys() - promise.functions.keys() - set(promise.on_the_way):
-        yield "pci", f"it lists {address}, which is {promise.others.get(address, 'nobody')}'s"
-    if not said["concealed"]:
-        yield "concealed", "it was never told that something is absent"
-    for address in set(said["concealed"]) & promise.functions.keys():
-        if promise.others:
-            continue  # a hose counted from elsewhere
-        yield "concealed", f"its own {address} was answered as absent"
+def _reached(pchip: Pchip, slot: int) -> list[int]:
+    """Bus addresses at which a slot's DMA would get anywhere: one a smallest window."""
+    places = (*range(0, tsunami.PCI_MEMORY.size, MiB), tsunami.MONSTER_WINDOW.start)
+    parts = ((place, next(pchip.segments(slot, place, 1, False))) for place in places)
+    return [place for place, part in parts if not part.refused]
 
 
-def _resources(said: Row, promise: Promise) -> Findings:
-    if said["memory_bytes"] != promise.memory:
-        yield "memory_bytes", f"it finds {said['memory_bytes']}, promised were {promise.memory}"
-    if not promise.memory * 0.8 < said["memory_usable_bytes"] < promise.memory:
-        yield "memory_usable_bytes", f"{said['memory_usable_bytes']} of {promise.memory}"
-    if said["processors"] != promise.processors:
-        yield "processors", f"it finds {said['processors']}, promised were {promise.processors}"
-    if said["ended"] != "powered off":
-        yield "ended", f"{said['ended'] or 'it goes on'}, and should be powered off"
-
-
-def _io(said: Row, promise: Promise) -> Findings:
-    ethernet, scsi, wire = said["ethernet"], said["scsi"], said["wire"]
-    if (ethernet["pings_sent"], ethernet["pings_answered"]) != (ROUNDS * PINGS,) * 2:
-        yield (
-            "ethernet.pings_answered",
-            f"{ethernet['pings_answered']} of {ethernet['pings_sent']} to {ethernet['gateway']}",
-        )
-    if ethernet["frame_bytes"] != ROUNDS * FRAME:
-        yield "ethernet.frame_bytes", f"{ethernet['frame_bytes']} bytes of {ROUNDS * FRAME}"
-    if wire["sent"] < ROUNDS * (PINGS + 1) or wire["received"] < ROUNDS * PINGS:
-        yield "wire", f"it carried {wire['sent']} frames out and {wire['received']} in"
-    if not scsi["equal"]:
-        yield "scsi.equal", f"written was {scsi['written']}, read back was {scsi['read']}"
-    for line in ("bytes_written", "bytes_read"):
-        if scsi[line] < ROUNDS * BYTES:
-            yield f"scsi.{line}", f"the disk counted {scsi[line]} bytes of {ROUNDS * BYTES}"
-    if said["disk"] != f"disk of {promise.name}":
-        yield "disk", f"its first sector says {said['disk']!r}"
-
-
-def _programs(said: Row, promise: Promise) -> Findings:
-    if said["fork"] != FORK:
-        yield "fork", f"parent and child say {said['fork']!r}, and should say {FORK!r}"
-    if not said["slept"]:
-        yield "slept", "a sleep of 50 ms did not take 50 to 500"
-    for name, expected in FAULTS.items():
-        if said["faults"].get(name) != expected:
-            yield f"faults.{name}", f"{said['faults'].get(name)}, and should be {expected}"
-    if said["floating"] != FLOATING:
-        yield "floating", f"{said['floating']} is not what IEEE 754 says"
-
-
-def _traps(said: Row, promise: Promise) -> Findings:
-    counts = said["counts"]
-    for kind in ("exit", "verdict", "fill", "interrupt", "fault"):
-        if not counts.get(kind):
-            yield f"counts.{kind}", "nothing was counted"
-    for line in ("until_init", "during_io"):
-        if not said["exits"][line]:
-            yield f"exits.{line}", "nothing was counted"
-
-
-def _interrupts(table: list[Row], name: str) -> Iterator[Failure]:
-    for kind in ("Ethernet", "SCSI"):
-        mine = [row for row in table if row["handled_by"] == name and kind in row["device"]]
-        if len(mine) != 1:
-            yield Failure("interrupt_table", f"{name} handles {len(mine)} rows of {kind}")
-        elif not mine[0]["added"]:
-            yield Failure("interrupt_table", f"none of {mine[0]['device']} reached {name}")
-
-
-__all__ = ["ETHERNET", "SCSI", "failures", "found", "promises"]
+def _opened(computer: Computer, hose: int) -> Iterator[str]:
+    """Windows that are enabled, by the machine's registers: the common ones, each requester's."""
+    start = tsunami.hose_address(hose, tsunami.PCHIP)
+    sets = {"common": 0}
+    if computer.description.hoses[hose].requester_windows:
+        first, step = tsunami.REQUESTER_WINDOWS.start, tsunami.REQUESTER_STEP
+        sets |= {f"slot {slot}": first + slot * step for slot in tsunami.SLOTS}
+    for what, offset in sets.items():
+        for number in range(tsunami.WINDOWS):
+            at = start + offset + number * tsunami.REGISTER_STEP
+            if tsunami.WindowBase(computer.read(at, tsunami.REGISTER_SIZE)).enable:
+                yield f"{what} window {number}"
+    control = computer.read(start + tsunami.PchipControl.offset, tsunami.REGISTER_SIZE)
+    if tsunami.PchipControl(control).monster_window:
+        yield "monster window"

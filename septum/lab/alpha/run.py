@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,20 +19,24 @@ from septum.engine.alpha.computer.devices.function import PciFunction
 from septum.engine.alpha.computer.inventory import machine_of
 from septum.engine.alpha.vmm import show
 from septum.engine.alpha.vmm.instance import Instance
-from septum.engine.alpha.vmm.kernel import read_kernel
+from septum.engine.alpha.vmm.kernel import Kernel, read_kernel
 from septum.engine.alpha.vmm.loading import Image
 from septum.engine.alpha.vmm.monitor import Monitor
 from septum.errors import LabLost
+from septum.lab.alpha.promise import MEMORY, SIZES, UNPLUGGED, Foreign, Promise, promises
 from septum.machine.model import Machine
 from septum.partitions.model import Partition, PartitionTable
 from septum.partitions.table import checked
 from septum.units import PciAddress
 
-MARKS = ("init", "io begins", "io ends", "reported")
+ATTEMPTS = ("attempts begin", "attempts end")
+MARKS = ("init", "io begins", *ATTEMPTS, "io ends", "reported", "idle")
 PREFIX = "septum: "
-TASKS = "io,report,off"
-ROUNDS = 2  # of I/O in these: so that the system that is first still does it when the last begins
-BYTES = 4 << 20  # written to each disk and read back in a round
+TASKS = "attempts,aim,report,off"
+LEAST_ROUNDS = 3  # of I/O in these
+TRIES = 2  # of each thing of a neighbour's: as init/attempts.c has it
+BYTES = 2 << 20  # written to each disk and read back in a round
+FIRST_BYTE = 8192  # from here on; before it is the label
 STEP = 2_500_000  # cycles, 5 ms
 LONGEST = 60.0  # seconds
 
@@ -46,17 +50,27 @@ class Moment(NamedTuple):
     instructions: int  # of the first processor
     counters: Mapping[str, int]
     interrupts: list[dict[str, Any]]
+    accesses: Mapping[str, int]  # DMA cycles of each of the machine's functions
+    foreign: tuple[int, ...]  # what the machine has where the instance tries to write
 
 
 class Witness:
     """Reads one instance's console. I/O begins with its first round, and ends with its last."""
 
-    def __init__(self, monitor: Monitor, instance: Instance, second: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        monitor: Monitor,
+        instance: Instance,
+        second: Callable[[], float],
+        foreign: Sequence[Foreign] = (),
+    ) -> None:
         self.monitor = monitor
         self.instance = instance
         self.second = second
+        self.foreign = foreign
         self.text = bytearray()
         self.moments: dict[str, Moment] = {}
+        self.translations: list[dict[str, object]] = []  # when all was reported
         self._line = bytearray()
         instance.output = self.heard
 
@@ -69,6 +83,8 @@ class Witness:
             mark = line.decode(errors="replace").strip().removeprefix(PREFIX)
             if mark in MARKS and (mark not in self.moments or mark == "io ends"):
                 self.moments[mark] = self._moment()
+                if mark == "reported":
+                    self.translations = show.translations(self.instance)
 
     def _moment(self) -> Moment:
         table = show.interrupts(self.monitor)
@@ -81,6 +97,8 @@ class Witness:
             self.monitor.seats[0].processor.instructions,
             counters,
             table,
+            accesses(self.monitor.computer),
+            tuple(_on_machine(self.monitor.computer, one) for one in self.foreign),
         )
 
     @property
@@ -98,6 +116,7 @@ class Run(NamedTuple):
     computer: Computer
     monitor: Monitor
     witnesses: dict[str, Witness]
+    promised: dict[str, Promise]
     seconds: dict[str, float]
 
 
@@ -119,16 +138,25 @@ def run(table: PartitionTable, machine: Machine, tasks: str = TASKS) -> Run:
     computer = Computer(load(machine.source))
     assign(computer)
     label_disks(computer, table)
-    images = {one.name: image(one, tasks) for one in table.partitions}
+    kernels = {one.name: read_kernel(one.kernel) for one in table.partitions}
+    promised = promises(table, machine, computer, kernels)
+    images = {
+        one.name: image(one, kernels[one.name], tasks, promised[one.name])
+        for one in table.partitions
+    }
     monitor = Monitor(computer, table.partitions, images, machine=machine)
     switched_on = time.perf_counter()
     witnesses = {
-        name: Witness(monitor, instance, lambda: time.perf_counter() - switched_on)
+        name: Witness(
+            monitor, instance, lambda: time.perf_counter() - switched_on, promised[name].foreign
+        )
         for name, instance in monitor.instances.items()
     }
     monitor.measure()
     monitor.start()
+    signs = _signs(monitor, witnesses, promised) if "attempts" in tasks else iter(())
     while monitor.step(STEP):
+        next(signs, None)
         if time.perf_counter() - switched_on > LONGEST:
             last = [f"{name}: {one.text[-200:]!r}" for name, one in witnesses.items()]
             raise LabLost(
@@ -136,13 +164,40 @@ def run(table: PartitionTable, machine: Machine, tasks: str = TASKS) -> Run:
             )
     ended = time.perf_counter()
     seconds = {"switching on": switched_on - began, "running": ended - switched_on}
-    return Run(table, machine, computer, monitor, witnesses, seconds)
+    return Run(table, machine, computer, monitor, witnesses, promised, seconds)
 
 
-def image(partition: Partition, tasks: str) -> Image:
+def _signs(
+    monitor: Monitor, witnesses: Mapping[str, Witness], promised: Mapping[str, Promise]
+) -> Iterator[None]:
+    """Type a line to all when each is at its I/O, and one when nobody tries any more.
+
+    So each system tries its neighbours' things while these are at work. Pull the plug of who is
+    to end that way when it has done all.
+    """
+    for mark in ("io begins", ATTEMPTS[1]):
+        while not all(mark in one.moments for one in witnesses.values()):
+            yield
+        for one in witnesses.values():
+            one.instance.type(b"\n")
+    for name, promise in promised.items():
+        if promise.end == UNPLUGGED:
+            while "idle" not in witnesses[name].moments:
+                yield
+            monitor.stop(name, UNPLUGGED)
+
+
+def image(partition: Partition, kernel: Kernel, tasks: str, promise: Promise) -> Image:
     """What an instance starts from, with other words for its init."""
     initrd = Path(partition.initrd).read_bytes() if partition.initrd else b""
-    return Image(read_kernel(partition.kernel), initrd, command_line(partition, tasks))
+    if "attempts" in tasks and promise.end == UNPLUGGED:
+        tasks = tasks.replace("off", "idle")
+    line = command_line(partition, tasks)
+    if "attempts" in tasks:
+        line += f" septum.foreign={','.join(one.word for one in promise.foreign)}"
+    if "aim" in tasks:
+        line += f" septum.aim={promise.aim:x}"
+    return Image(kernel, initrd, line)
 
 
 def command_line(partition: Partition, tasks: str) -> str:
@@ -165,3 +220,22 @@ def function_at(computer: Computer, address: PciAddress) -> PciFunction | None:
     """The computer's function at an address, itself."""
     functions = computer.hoses[address.domain].functions.values()
     return next((one for one in functions if one.slot == address.device), None)
+
+
+def accesses(computer: Computer) -> dict[str, int]:
+    """How often each of the computer's functions has begun a DMA cycle, by its name."""
+    found = {}
+    for hose in computer.hoses:
+        for function in hose.functions.values():
+            described = computer.description.function(hose.number, function.slot)
+            found[described.name if described else ""] = function.accesses
+    return found
+
+
+def _on_machine(computer: Computer, thing: Foreign) -> int:
+    """What stands at an address of the machine's, read by nobody's processor."""
+    size = SIZES[thing.kind]
+    if thing.kind != MEMORY:
+        return computer.read(thing.physical, size)
+    content = computer.memory[thing.physical : thing.physical + size]
+    return int.from_bytes(content.tobytes(), "little")

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from septum.admin.cli import check, scan
+from septum.admin.cli import check
 from septum.admin.cli.main import main
 from septum.machine.model import Machine
+from septum.partitions.draft import Draft
+from septum.platforms.pc import Pc
 from septum.settings import manual
 from tests.captured import LAB
 from tests.machines import a_machine
@@ -32,10 +34,11 @@ EXAMPLE = Path(__file__).parents[3] / "examples/two-systems.toml"
 
 @pytest.fixture
 def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    def read(captured: str | None, keep: str | None) -> tuple[Machine, tuple[str, ...]]:
-        return a_machine(name=captured or "here"), ()
+    def machine(platform: Pc, draft: Draft, capture: str = "here") -> Machine:
+        return a_machine(name=capture)
 
-    monkeypatch.setattr(scan, "read", read)
+    monkeypatch.setattr(Pc, "machine", machine)
+    monkeypatch.setattr(Pc, "captured", machine)
     (tmp_path / "vmlinuz").write_bytes(b"")
     path = tmp_path / "table.toml"
     path.write_text(TABLE)

@@ -7,7 +7,8 @@ from typing import Any
 
 from septum.engine.kvm.exits import Stop
 from septum.layouts import kvm
-from septum.translation.trap_map import TrapMap
+from septum.translation.physical import PhysicalMap
+from septum.units import PAGE
 
 DATA = 512  # where the values of port instructions stand in the page
 
@@ -51,6 +52,8 @@ class Processor:
         self.mmio.data = value or 0
 
 
-def stopped(ports: TrapMap | None = None, memory: TrapMap | None = None) -> tuple[Stop, Processor]:
+def stopped(
+    ports: PhysicalMap | None = None, memory: PhysicalMap | None = None
+) -> tuple[Stop, Processor]:
     processor: Any = Processor()
-    return Stop(processor, ports or TrapMap(), memory or TrapMap()), processor
+    return Stop(processor, ports or PhysicalMap(1), memory or PhysicalMap(PAGE)), processor

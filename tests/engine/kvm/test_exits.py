@@ -8,7 +8,7 @@ from hypothesis import strategies as some
 
 from septum.engine.kvm.exits import FAILED, HANDLERS, RESUME, TRIPLE_FAULT, answer, answers
 from septum.layouts.kvm import Exit
-from septum.translation.trap_map import TrapMap
+from septum.translation.physical import PhysicalMap, played, split
 from septum.units import Span
 from tests.engine.kvm.fakes import stopped
 
@@ -28,10 +28,9 @@ class Register:
         self.seen.append((offset, width, value))
 
 
-def a_map(start: int, size: int, register: Register) -> TrapMap:
-    traps = TrapMap()
-    traps.add(Span(start, size), "register", register.read, register.write)
-    return traps
+def a_map(start: int, size: int, register: Register) -> PhysicalMap:
+    access = split(start, register.read, register.write)
+    return PhysicalMap(1, [played(Span(start, size), "register", access)])
 
 
 def test_a_port_is_written_and_read() -> None:

@@ -12,6 +12,7 @@ from septum.engine.kvm.statistics import IRQ_INJECTIONS, NMI_INJECTIONS, Statist
 from septum.errors import HostProblem
 from septum.layouts import kvm
 from septum.layouts.kvm import KVM
+from septum.syscall import ioctl
 
 needs_kvm = pytest.mark.skipif(
     not os.access(kvm.DEVICE, os.R_OK | os.W_OK), reason="no /dev/kvm here"
@@ -21,7 +22,7 @@ needs_kvm = pytest.mark.skipif(
 @needs_kvm
 def test_a_new_processor_has_been_injected_nothing() -> None:
     with VirtualMachine() as machine:
-        if not KVM.CHECK_EXTENSION(machine._kvm, kvm.Capability.BINARY_STATS_FD):
+        if not ioctl(machine._kvm, KVM.CHECK_EXTENSION, kvm.Capability.BINARY_STATS_FD):
             pytest.skip("this KVM has no binary statistics")
         found = machine.processor(0, 1).statistics
         assert found.count(IRQ_INJECTIONS) == 0 and found.count(NMI_INJECTIONS) == 0
@@ -30,10 +31,10 @@ def test_a_new_processor_has_been_injected_nothing() -> None:
 
 
 def test_a_kvm_without_them_counts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(fd: int) -> int:
+    def refused(fd: int, request: object) -> int:
         raise HostProblem("KVM_GET_STATS_FD failed", because="Inappropriate ioctl for device")
 
-    monkeypatch.setattr(statistics.KVM, "GET_STATS_FD", refused)
+    monkeypatch.setattr(statistics, "ioctl", refused)
     found = Statistics(0)
     assert found.count(IRQ_INJECTIONS) is None
     found.close()
@@ -53,7 +54,7 @@ def test_counts_are_found_by_their_names(
     path = os.path.join(tmp_path, "statistics")
     with open(path, "wb") as file:
         file.write(bytes(head).ljust(64, b"\0") + described.ljust(192, b"\0") + data)
-    monkeypatch.setattr(statistics.KVM, "GET_STATS_FD", lambda fd: os.open(path, os.O_RDONLY))
+    monkeypatch.setattr(statistics, "ioctl", lambda fd, request: os.open(path, os.O_RDONLY))
     found = Statistics(0)
     assert (found.count("exits"), found.count(IRQ_INJECTIONS)) == (77, 5)
     assert found.count("halt_hist") is None and found.count(NMI_INJECTIONS) is None

@@ -27,16 +27,18 @@ from septum.engine.alpha.computer.description import (
 from septum.engine.alpha.computer.devices.cchip import Cchip, Dchip
 from septum.engine.alpha.computer.devices.controller import ScsiController
 from septum.engine.alpha.computer.devices.disk import Disk
-from septum.engine.alpha.computer.devices.function import Identity, PciFunction
+from septum.engine.alpha.computer.devices.function import PciFunction
 from septum.engine.alpha.computer.devices.hose import Hose
+from septum.engine.alpha.computer.devices.identity import IDENTITIES
 from septum.engine.alpha.computer.devices.isa import IsaBus
 from septum.engine.alpha.computer.devices.network import NetworkCard
 from septum.engine.alpha.computer.devices.pchip import Pchip
 from septum.engine.alpha.computer.devices.scsi import ScsiDisk
 from septum.engine.alpha.computer.devices.timeline import Timeline
 from septum.engine.alpha.computer.devices.wire import FarSide, Wire
+from septum.engine.alpha.computer.enumeration import bars, configuration_address
 from septum.layouts import pci, tsunami
-from septum.units import Span
+from septum.units import PciAddress, Span, align_up
 
 _DECODED = ~tsunami.UNDECODED
 _START = 1_790_000_000.0  # UTC of power-on where nobody says: every run alike
@@ -131,15 +133,6 @@ class Computer:
         """The device request lines, as the Cchip's DRIR shows them."""
         return self.cchip.requests
 
-    def interval_pending(self, processor: int) -> bool:
-        """Has the interval timer interrupted this processor?"""
-        return bool(self.cchip.pins[processor] & tsunami.PIN_INTERVAL)
-
-    def acknowledge_interval(self, processor: int) -> None:
-        """Clear it, as writing the Cchip's MISC does."""
-        bit = tsunami.Miscellaneous.fields["interval"].low + processor
-        self.cchip.write(tsunami.Miscellaneous.offset, 1 << bit)
-
     # ---- How it is put together
 
     def _hose(self, number: int) -> Hose:
@@ -182,10 +175,7 @@ class Computer:
             return ScsiController(
                 described.slot, hose.pchip, self.timeline, latencies.disk, target
             )
-        identity = Identity(
-            tsunami.ISA_BRIDGE_VENDOR, tsunami.ISA_BRIDGE_DEVICE, tsunami.ISA_BRIDGE_CLASS
-        )
-        return PciFunction(described.slot, hose.pchip, identity, pin=0)
+        return PciFunction(described.slot, hose.pchip, IDENTITIES[described.device])
 
     def _connect(self) -> None:
         cchip, dchip = self.cchip, self._dchip
@@ -292,33 +282,19 @@ def assign(computer: Computer) -> None:
     for hose in computer.hoses:
         place = tsunami.FIRST_MEMORY_BAR
         for number in sorted(hose.functions):
-            where = _configuration(hose.number, number)
-            for bar in range(pci.ENDPOINT_BARS):
-                place = _assign_bar(computer, where + pci.bar_offset(bar), place)
-            line = _line(hose.number, number // pci.FUNCTIONS_PER_DEVICE, computer, where)
+            slot, part = divmod(number, pci.FUNCTIONS_PER_DEVICE)
+            where = configuration_address(PciAddress(hose.number, 0, slot, part))
+            for bar in bars(computer.read, computer.write, where):
+                size = max(bar.span.size, tsunami.PAGE_SIZE)
+                place = align_up(place, size)
+                computer.write(where + pci.bar_offset(bar.index), pci.BAR_SIZE, place)
+                place += size
+            line = _line(computer, hose.number, slot, where)
             computer.write(where + pci.InterruptLine.offset, 1, line)
             computer.write(where + pci.Command.offset, 2, pci.Command.mask("memory_space"))
 
 
-def _configuration(hose: int, function: int) -> int:
-    start = tsunami.hose_address(hose, tsunami.PCI_CONFIGURATION)
-    return start + (function << tsunami.CONFIGURATION_FUNCTION_SHIFT)
-
-
-def _assign_bar(computer: Computer, at: int, place: int) -> int:
-    """Size one BAR and place it at the next address that suits it; where the next may go."""
-    ones = (1 << 8 * pci.BAR_SIZE) - 1
-    computer.write(at, pci.BAR_SIZE, ones)
-    answer = computer.read(at, pci.BAR_SIZE) & ~pci.MEMORY_BAR_FLAGS & ones
-    if not answer:
-        return place
-    size = max((~answer & ones) + 1, tsunami.PAGE_SIZE)
-    place = (place + size - 1) // size * size
-    computer.write(at, pci.BAR_SIZE, place)
-    return place + size
-
-
-def _line(hose: int, slot: int, computer: Computer, where: int) -> int:
+def _line(computer: Computer, hose: int, slot: int, where: int) -> int:
     pin = computer.read(where + pci.InterruptPin.offset, 1)
     if not pin or slot not in tsunami.SLOTS:
         return 0

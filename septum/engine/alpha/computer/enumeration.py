@@ -52,43 +52,12 @@ def _function(read: Read, write: Write, address: PciAddress, at: int) -> Functio
     step = pci.BAR_SIZE
     parts = (read(at + o, step) for o in range(0, pci.CONFIGURATION_SIZE, step))
     space = b"".join(part.to_bytes(step, "little") for part in parts)
-    value = configuration.value
-    header = pci.HeaderType(value(space, pci.HeaderType))
-    identity = pci.Identity(value(space, pci.Identity))
-    code = pci.ClassCode(value(space, pci.ClassCode))
-    subsystem = pci.Subsystem(value(space, pci.Subsystem))
-    capabilities = configuration.capabilities(space)
-    msi, msix = configuration.vectors(space, capabilities)
-    return Function(
-        address=address,
-        vendor=identity.vendor,
-        device=identity.device,
-        subsystem_vendor=subsystem.vendor,
-        subsystem_device=subsystem.device,
-        class_code=code.class_code,
-        revision=code.revision,
-        header_type=header.layout,
-        multifunction=bool(header.multifunction),
-        bars=_bars(read, write, at) if header.layout == pci.HEADER_ENDPOINT else (),
-        rom=None,
-        capabilities=capabilities,
-        interrupt_pin=value(space, pci.InterruptPin),
-        interrupt_line=value(space, pci.InterruptLine),
-        msi_vectors=msi,
-        msix_vectors=msix,
-        iommu_group=None,
-        driver=None,
-        reset_methods=(),
-        numa_node=-1,
-        bridge=None,
-        parent=None,
-        configuration=space,
-        consumers=(),
-    )
+    said = configuration.function(address, space)
+    return said._replace(bars=bars(read, write, at) if said.bridge is None else ())
 
 
-def _bars(read: Read, write: Write, at: int) -> tuple[Bar, ...]:
-    """Sizes by writing ones, decoding off meanwhile. PCI 3.0, 6.2.5.1."""
+def bars(read: Read, write: Write, at: int) -> tuple[Bar, ...]:
+    """What a function decodes, and where; decoding is off meanwhile. PCI 3.0, 6.2.5.1."""
     command = read(at + pci.Command.offset, 2)
     write(at + pci.Command.offset, 2, 0)
     found = []

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from septum.engine.alpha.computer.description import (
-    ETHERNET,
     ISA_BRIDGE,
-    SCSI,
     ComputerDescription,
     FunctionDescription,
     HoseDescription,
 )
-from septum.layouts import pci, tsunami, virtio
+from septum.engine.alpha.computer.devices.identity import IDENTITIES, header
+from septum.layouts import tsunami
+from septum.machine import configuration
 from septum.machine.model import (
+    Ecam,
     Function,
     Iommu,
     IommuGroup,
@@ -46,8 +47,23 @@ def machine_of(computer: ComputerDescription, source: str = "") -> Machine:
             for hose in computer.hoses
             for one in hose.functions
         ),
-        root_buses=tuple(RootBus(hose.number, 0, 0, (), ()) for hose in computer.hoses),
-        ecam=(),
+        root_buses=tuple(
+            RootBus(hose.number, 0, 0, (), (), is_function=False) for hose in computer.hoses
+        ),
+        counts_roots=True,
+        ecam=tuple(
+            Ecam(
+                hose.number,
+                0,
+                0,
+                Span(
+                    tsunami.hose_address(hose.number, tsunami.PCI_CONFIGURATION),
+                    1 << tsunami.CONFIGURATION_BUS_SHIFT,
+                ),
+                tsunami.CONFIGURATION_FUNCTION_SHIFT,
+            )
+            for hose in computer.hoses
+        ),
         iommu=Iommu(True, True, tuple(_groups(computer))),
         huge_pages=(),
         host_needs=(),
@@ -86,52 +102,12 @@ def _function(
 ) -> Function:
     address = _address(hose, function)
     group = next((one.number for one in groups if address in one.functions), None)
-    vendor, device, kind = IDENTITIES[function.device]
-    pin = 0 if function.device == ISA_BRIDGE else 1
-    line = tsunami.request_bit(hose.number, function.slot, pin) if pin else 0
-    return Function(
-        address=address,
-        vendor=vendor,
-        device=device,
-        subsystem_vendor=vendor,
-        subsystem_device=device,
-        class_code=kind,
-        revision=0,
-        header_type=pci.HEADER_ENDPOINT,
-        multifunction=False,
-        bars=(),
-        rom=None,
-        capabilities=(),
-        interrupt_pin=pin,
-        interrupt_line=line,
-        msi_vectors=0,
-        msix_vectors=0,
+    identity = IDENTITIES[function.device]
+    pin = identity.pin
+    return configuration.function(address, header(identity))._replace(
+        interrupt_line=tsunami.request_bit(hose.number, function.slot, pin) if pin else 0,
         iommu_group=group,
-        driver=None,
         reset_methods=("device_specific",),
-        numa_node=-1,
-        bridge=None,
-        parent=None,
-        configuration=b"",
-        consumers=(),
+        configuration=b"",  # of the real one; the VMM reads it when the computer is on
         name=function.name,
     )
-
-
-IDENTITIES = {
-    ETHERNET: (
-        virtio.VENDOR,
-        virtio.FIRST_DEVICE + virtio.NETWORK,
-        pci.SubClass.ETHERNET << pci.SUBCLASS_SHIFT,
-    ),
-    SCSI: (
-        virtio.VENDOR,
-        virtio.FIRST_DEVICE + virtio.SCSI_HOST,
-        pci.SubClass.SCSI << pci.SUBCLASS_SHIFT,
-    ),
-    ISA_BRIDGE: (
-        tsunami.ISA_BRIDGE_VENDOR,
-        tsunami.ISA_BRIDGE_DEVICE,
-        tsunami.ISA_BRIDGE_CLASS,
-    ),
-}

@@ -1,4 +1,4 @@
-"""Which number do the bits of a floating-point register stand for, and back?
+"""Which number do the bits of a floating-point register stand for, and which bits for it?
 
 Taken apart, a number is its kind, its sign (0 or 1), an exponent, and a significand:
 value = significand / 2**TOP * 2**exponent. That of an operand has its first one at bit TOP; that

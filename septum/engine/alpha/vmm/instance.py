@@ -6,41 +6,50 @@ Made anew at each start: memory empty, functions quiet, nothing leased.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from septum.discovery.hwrpb import Exposed, edited
+from septum.discovery.pci_bus import ConfigurationMechanism
+from septum.discovery.responder import Responder
+from septum.discovery.routing import Place, route
+from septum.discovery.view import view
 from septum.engine.alpha.computer.computer import Computer
 from septum.engine.alpha.processor import state as s
 from septum.engine.alpha.processor.processor import Processor
 from septum.engine.alpha.vmm.loading import Image, load
 from septum.engine.alpha.vmm.palcode.interrupts import Interrupts, Wire
-from septum.engine.alpha.vmm.palcode.registers import Access, OutsideMemory, Palcode
+from septum.engine.alpha.vmm.palcode.registers import OutsideMemory, Palcode
 from septum.engine.alpha.vmm.requests import drir
 from septum.engine.alpha.vmm.view.bars import Bars
 from septum.engine.alpha.vmm.view.chipset import Chipset, Requests
-from septum.engine.alpha.vmm.view.configuration import Configuration, OwnedFunction
 from septum.engine.alpha.vmm.view.dma_memory import DmaMemory
+from septum.engine.alpha.vmm.view.function import OwnedFunction
 from septum.engine.alpha.vmm.view.host_bridge import HostBridge
-from septum.engine.alpha.vmm.view.ports import IsaDevices, Port, Ports, forwarded
+from septum.engine.alpha.vmm.view.ports import IsaDevices, Ports, forwarded
 from septum.engine.alpha.vmm.view.windows import TablePlaces
 from septum.interrupts.table import InterruptTable
 from septum.layouts import alpha as a
 from septum.layouts import hwrpb, palcode, tsunami
-from septum.machine.model import Function, IsaDevice
+from septum.machine.model import IsaDevice, Machine
+from septum.memory.slices import Slice
 from septum.partitions.model import Partition
-from septum.translation.physical import Lease, PhysicalMap, Region
+from septum.translation import pci_emulated
+from septum.translation.leases import Lease
+from septum.translation.physical import Access, PhysicalMap, Region, memory, played
+from septum.translation.verdict import Reject, all_ones
 from septum.units import PciAddress, Span
 
 _ISA_HOSE = 0
+REVOKED = Reject("revoked")
 _START = 1_790_000_000.0  # UTC at power-on, as the computer's own clock
 
 
 class World(NamedTuple):
-    """What an instance is cut from: the computer, what is on its buses, what the VMM keeps."""
+    """What an instance is cut from: the computer, the machine it is, what the VMM keeps."""
 
     computer: Computer
-    functions: tuple[Function, ...]
-    isa: tuple[IsaDevice, ...]
+    machine: Machine
     table: bytes  # firmware's HWRPB of the whole machine
     tables: Mapping[str, Span]  # the VMM's memory for the DMA tables of each
     shared_hoses: frozenset[int]  # hoses with more than one owner
@@ -51,11 +60,12 @@ class Instance:
     """One instance: started by start(), run by the monitor, ended by end()."""
 
     def __init__(
-        self, partition: Partition, memory: Span, image: Image, world: World, processor: Processor
+        self, partition: Partition, own: Slice, image: Image, world: World, processor: Processor
     ) -> None:
         self.name = partition.name
         self.partition = partition
-        self.memory = memory
+        self.slice = own
+        self.memory = own.place  # in the machine
         self.image = image
         self.world = world
         self.processor = processor
@@ -63,22 +73,19 @@ class Instance:
         self.starts = 0
         self.ended: str | None = None  # why it does not run
         self.table = b""  # its HWRPB, as it was when it started
-        self.functions = tuple(
-            one for one in world.functions if one.address in partition.functions
-        )
-        bus_functions = [one for one in self.functions if one.class_code != _ISA_CLASS]
-        self.hoses = tuple(sorted({one.address.domain for one in bus_functions})) or (_ISA_HOSE,)
-        self.pal = Palcode(self.name, processor, PhysicalMap(a.PAGE_SIZE), memory.size)
+        self.seen = view(world.machine, partition)
+        roots = self.seen.root_buses
+        self.routing = route(self.seen, _request_bit)
+        # By the number of each hose it sees, the machine's.
+        self.hoses = tuple(self.seen.machine_bus(root).domain for root in roots)
+        self.pal = Palcode(self.name, processor, PhysicalMap(a.PAGE_SIZE), own.size)
         self.counters = self.pal.counters
         self.rejections = self.pal.rejections
 
     # ---- start
 
-    def start(self, super_page: bool = False) -> None:
-        """Switch it on, with empty memory. GuestProblem when its image cannot be loaded.
-
-        `super_page` leaves KSEG to the processor, as no VMM should: for the counter-case.
-        """
+    def start(self) -> None:
+        """Switch it on, with empty memory. GuestProblem when its image cannot be loaded."""
         self.starts += 1
         self.ended = None
         self._make()
@@ -86,12 +93,12 @@ class Instance:
             self.processor.memory[self.memory.start : self.memory.end] = 0
         self.table = table = edited(self.world.table, self._exposed())
         load(self.pal, self.image, table)
-        spe = a.SPE_KSEG if super_page else 0
-        self.pal.st[s.DATA_SUPER_PAGE] = self.pal.st[s.INSTRUCTION_SUPER_PAGE] = spe
+        # KSEG stays the VMM's: with SPE_KSEG here the processor would translate it by itself.
+        self.pal.st[s.DATA_SUPER_PAGE] = self.pal.st[s.INSTRUCTION_SUPER_PAGE] = 0
 
     def _exposed(self) -> Exposed:
         described = {one.name for one in self.world.computer.description.isa}
-        common = described - {one.name for one in self.world.isa}
+        common = described - {one.name for one in self.world.machine.isa}
         return Exposed(
             memory=self.memory,
             processors=(self.partition.processors.numbers[0],),
@@ -104,10 +111,9 @@ class Instance:
     def _make(self) -> None:
         """Everything it can touch, as after power-on."""
         counters, rejections = self.counters, self.rejections
-        _world, memory = self.world, self.memory
-        physical = PhysicalMap(a.PAGE_SIZE)
-        physical.place(Region(Span(0, memory.size), memory.start, "memory", "its slice"))
-        self.pal = pal = Palcode(self.name, self.processor, physical, memory.size)
+        size = self.memory.size
+        physical = PhysicalMap(a.PAGE_SIZE, memory(self.slice))
+        self.pal = pal = Palcode(self.name, self.processor, physical, size)
         pal.counters, pal.rejections = counters, rejections
         pal.player_of = self._player_of
         pal.output = lambda data: self.output(data)
@@ -118,29 +124,23 @@ class Instance:
         self.requests = Requests()
         self.interrupts = Interrupts(pal, self.requests, self._wires(), self.world.interrupts)
         self._make_isa()
-        self.bars = Bars(pal, self.hoses)
-        self._players: dict[str, Access] = {}
         self._make_bridges()
-        self._make_configuration()
+        self._make_functions()
         self._make_chipset()
-        self._place_bars()
+        for owned in self.owned.values():
+            owned.place()
 
     def _wires(self) -> tuple[Wire, ...]:
         """Its functions' request lines, as the hoses it sees would number them."""
         found = {}
-        for function in self.functions:
-            address, pin = function.address, function.interrupt_pin
-            if address.device in tsunami.SLOTS and pin:
-                own = tsunami.request_bit(address.domain, address.device, pin)
-                seen = tsunami.request_bit(self._seen(address.domain), address.device, pin)
+        for function in self.seen.functions:
+            if function.address in self.routing.gsi_of:
+                at = self.seen.machine(function.address)
+                own = tsunami.request_bit(at.domain, at.device, function.interrupt_pin)
                 row = self.world.interrupts.at(drir(own))
                 if row is not None and row.owner == self.name:
-                    found[own] = Wire(own, seen, row)
+                    found[own] = Wire(own, self.routing.gsi_of[function.address], row)
         return tuple(found.values())
-
-    def _seen(self, hose: int) -> int:
-        """The number of a machine's hose, as the instance sees it: its only one is the first."""
-        return self.hoses.index(hose)
 
     def now(self) -> int:
         """The machine's time, as its processor counts it."""
@@ -162,13 +162,13 @@ class Instance:
         """A host bridge for each hose it sees, and the I/O ports behind the first."""
         world, pal = self.world, self.pal
         read, write = world.computer.read, world.computer.write
-        self.bridges: dict[int, HostBridge] = {}
+        self.bridges: list[HostBridge] = []
         dma = DmaMemory(pal, self._table_stored)
         span = world.tables[self.name]
         places = TablePlaces(span.start, span.end)
         for hose in self.hoses:
             start = tsunami.hose_address(hose, tsunami.PCHIP)
-            self.bridges[hose] = HostBridge(
+            bridge = HostBridge(
                 self._window_sets(hose),
                 lambda offset, value, start=start: write(  # type: ignore[misc]
                     start + offset, tsunami.REGISTER_SIZE, value
@@ -178,22 +178,24 @@ class Instance:
                 pal.reject,
                 self.processor.skip,
             )
-        ports = self.isa.ports()
-        for device in world.isa:
+            self.bridges.append(bridge)
+        self.port_map = PhysicalMap(1, self.isa.regions())
+        for device in world.machine.isa:
             if device.name in self.partition.isa:
-                ports.update(self._forwarded(device, read, write))
+                self.port_map.place(self._forwarded(device, read, write))
         frequency = world.computer.description.frequency
         left = self.isa.timer.cycles_to_output
-        self.ports = Ports(ports, frequency, self.processor.skip, left, self._no_port)
+        self.ports = Ports(self.port_map, frequency, self.processor.skip, left, self._no_port)
 
     def _forwarded(
         self,
         device: IsaDevice,
         read: Callable[[int, int], int],
         write: Callable[[int, int, int], None],
-    ) -> dict[int, Port]:
+    ) -> Region:
         start = tsunami.hose_address(_ISA_HOSE, tsunami.PCI_IO)
         return forwarded(
+            device.name,
             device.ports,
             lambda port: read(start + port, 1),
             lambda port, value: write(start + port, 1, value),
@@ -204,31 +206,31 @@ class Instance:
 
     def _window_sets(self, hose: int) -> tuple[int, ...]:
         """A Pchip's window sets that are its own to fill: none where it owns no function."""
-        here = [
-            one.address
-            for one in self.functions
-            if one.address.domain == hose and one.class_code != _ISA_CLASS
-        ]
+        places = (self.seen.machine(one.address) for one in self.seen.functions)
+        here = [at for at in places if at.domain == hose]
         if here and hose not in self.world.shared_hoses:
             return (0,)
         first, step = tsunami.REQUESTER_WINDOWS.start, tsunami.REQUESTER_STEP
-        return tuple(first + address.device * step for address in here)
+        return tuple(first + at.device * step for at in here)
 
-    def _make_configuration(self) -> None:
+    def _make_functions(self) -> None:
+        """What answers on its buses, and its functions' registers."""
         read, write = self.world.computer.read, self.world.computer.write
-        owned = {}
-        for function in self.functions:
-            if function.class_code == _ISA_CLASS:
-                continue
-            line = function.interrupt_line
-            owned[function.address] = OwnedFunction(function, line, read, write)
-            owned[function.address].quiet()
-        bridges = [one for one in self.world.functions if one.class_code == _ISA_CLASS]
-        # The ISA bus is shared: each instance finds its bridge, on the first hose it sees.
-        played = {
-            one.address._replace(domain=self.hoses[0]): one for one in bridges[:1]
-        }
-        self.configuration = Configuration(self.hoses, owned, played, self._place_bars)
+        self.bars = Bars(self.pal, self.seen, read, write)
+        self.owned: dict[PciAddress, OwnedFunction] = {}  # by the machine's address
+        for function in self.seen.functions:
+            at = self.seen.machine(function.address)
+            line = self.routing.gsi_of.get(function.address, 0)
+            one = OwnedFunction(function, at, line, read, write)
+            one.withdraw = partial(self._bars_change, self.bars.withdraw, one)
+            one.place = partial(self._bars_change, self.bars.place, one)
+            one.quiet()
+            self.owned[at] = one
+        spaces = {one.function.address: one for one in self.owned.values()}
+        self.responder = Responder(self.seen, spaces, pci_emulated.played(self.seen))
+
+    def _bars_change(self, change: Callable[..., None], one: OwnedFunction) -> None:
+        change(one.function, one.bars)
 
     def _make_chipset(self) -> None:
         bits = sum(1 << wire.bit for wire in self.interrupts.wires)
@@ -240,59 +242,43 @@ class Instance:
             bits,
             self.interrupts.refresh,
         )
-        players: list[tuple[Span, str, Access]] = [
-            (tsunami.CCHIP, "Cchip", self.chipset.cchip),
-            (tsunami.DCHIP, "Dchip", self.chipset.dchip),
-        ]
-        for number, hose in enumerate(self.hoses):
+        place = self.pal.physical.place
+        place(played(tsunami.CCHIP, "Cchip", self.chipset.cchip))
+        areas_of_space = ConfigurationMechanism(self.responder, self.seen.ecam)
+        for ecam in self.seen.ecam:
+            what = f"configuration space of hose {ecam.domain}"
+            place(played(ecam.span, what, areas_of_space.ecam_access))
+        place(played(tsunami.DCHIP, "Dchip", self.chipset.dchip))
+        for number, bridge in enumerate(self.bridges):
             areas: tuple[tuple[Span, str, Access], ...] = (
-                (tsunami.PCHIP, "Pchip", self.bridges[hose].access),
-                (tsunami.PCI_CONFIGURATION, "configuration space", self.configuration.access),
+                (tsunami.PCHIP, "Pchip", bridge.access),
                 (tsunami.PCI_IO, "I/O ports", self.ports.access if not number else _free),
                 (tsunami.INTERRUPT_ACKNOWLEDGE, "interrupt acknowledge", _free),
             )
-            for area, what, player in areas:
-                place = Span(tsunami.hose_address(number, area), area.size)
-                players.append((place, f"{what} of hose {number}", player))
-        for span, what, player in players:
-            self.pal.physical.place(Region(span, None, what))
-            self._players[what] = player
+            for area, what, access in areas:
+                span = Span(tsunami.hose_address(number, area), area.size)
+                place(played(span, f"{what} of hose {number}", access))
 
     # ---- what it touches
 
     def _player_of(self, page: int) -> Access:
         """Who answers for a page that is not given: by region, where it holds several."""
-        region = self.pal.physical.find(page << a.PAGE_SHIFT)
-        size = a.PAGE_SIZE
-        if region is not None and region.span.end >= (page << a.PAGE_SHIFT) + size:
-            player = self._players.get(region.what)
-            if player is not None:
-                return player
+        physical = page << a.PAGE_SHIFT
+        region = self.pal.physical.find(physical)
+        if region is not None and region.span.end >= physical + a.PAGE_SIZE and region.access:
+            return region.access
         return self._mixed
 
     def _mixed(self, physical: int, size: int, value: int | None) -> int:
-        """An access to a page that is not all one thing: passed on where its owner may go."""
+        """An access to a page that is not all one thing: answered by what it is to."""
         region = self.pal.physical.find(physical)
-        ones = (1 << 8 * size) - 1
         if region is None or region.span.end < physical + size:
             self.pal.reject("I/O space", "not this instance's")
-            return ones
-        player = self._players.get(region.what)
-        if player is not None:
-            return player(physical, size, value)
-        if region.machine is None:
-            return ones
-        at = region.machine + physical - region.span.start
-        if value is None:
-            return self.world.computer.read(at, size)
-        self.world.computer.write(at, size, value)
-        return 0
-
-    def _place_bars(self) -> None:
-        self.bars.place(self.configuration.owned)
+            return all_ones(size)
+        return region.access(physical, size, value) if region.access else all_ones(size)
 
     def _table_stored(self, physical: int, entry: int) -> None:
-        for bridge in self.bridges.values():
+        for bridge in self.bridges:
             bridge.stored(physical, entry)
 
     # ---- from outside
@@ -306,23 +292,26 @@ class Instance:
         """Take back what leads to a function's registers: the next access is judged anew."""
         return self.bars.revoke(address, bar)
 
-    def revoke(self, page: int) -> bool:
-        """Take back the lease of a page of it, for the processor and for devices [0027]."""
+    def revoke(self, span: Span) -> bool:
+        """Take back a run of its memory, from its processor and its devices [0027]; if it was held.
+
+        Whatever touches it is refused from now on, until the map lets it go.
+        """
         pal = self.pal
-        pal.physical.hold_back(page << a.PAGE_SHIFT)
-        machine = pal.take_back(page)
-        for bridge in self.bridges.values():
-            bridge.revoke(page)
-        return machine is not None
+        pal.physical.withhold(span, REVOKED)
+        cuts = pal.take_back(span)
+        for bridge in self.bridges:
+            bridge.make_anew()
+        return bool(cuts)
 
     def end(self, why: str) -> None:
         """It runs no more: its devices are quiet and reach nothing."""
         self.ended = why
         if not self.starts:
             return
-        for owned in self.configuration.owned.values():
+        for owned in self.owned.values():
             owned.quiet()
-        for bridge in self.bridges.values():
+        for bridge in self.bridges:
             bridge.shut()
         self.requests.mask = 0
 
@@ -337,7 +326,11 @@ class Instance:
         return flags & palcode.FLAG_HALT_REQUESTED
 
 
-_ISA_CLASS = tsunami.ISA_BRIDGE_CLASS
+def _request_bit(number: int, place: Place) -> int | None:
+    """The board wires each pin of a slot to a bit of DRIR."""
+    if place.device not in tsunami.SLOTS:
+        return None
+    return tsunami.request_bit(place.domain, place.device, place.pin + 1)
 
 
 def _free(physical: int, size: int, value: int | None) -> int:

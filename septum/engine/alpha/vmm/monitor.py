@@ -52,8 +52,7 @@ _TABLES = 1 << 16  # from here on the VMM's memory is for DMA tables
 class Monitor:
     """The VMM of one computer. `images` by the partitions' names.
 
-    TableProblem when memory finds no place. `slice_cycles`: the longest turn. `kseg_open` names
-    instances whose KSEG the processor translates by itself: the counter-case, never otherwise.
+    TableProblem when memory finds no place. `slice_cycles`: the longest turn.
     """
 
     def __init__(
@@ -64,7 +63,6 @@ class Monitor:
         *,
         slice_cycles: int = SLICE,
         machine: Machine | None = None,
-        kseg_open: frozenset[str] = frozenset(),
     ) -> None:
         self.computer = computer
         self.machine = machine or machine_of(computer.description)
@@ -72,7 +70,6 @@ class Monitor:
             Seat(number, Processor(computer.memory), slice_cycles)
             for number in range(computer.description.processors)
         )
-        self._kseg_open = kseg_open
         self.measured: list[float] | None = None  # seconds in compiled code, if asked for
         places = slices(self.machine, partitions)
         world = self._world(partitions)
@@ -103,8 +100,7 @@ class Monitor:
                 )
         return World(
             computer=computer,
-            functions=found,
-            isa=self.machine.isa,
+            machine=self.machine._replace(functions=found),
             table=table,
             tables=_parts([partition.name for partition in partitions]),
             shared_hoses=shared,
@@ -144,7 +140,7 @@ class Monitor:
 
     def _start(self, instance: Instance) -> None:
         try:
-            instance.start(instance.name in self._kseg_open)
+            instance.start()
         except GuestProblem as problem:
             instance.end(str(problem.what))
             raise

@@ -8,6 +8,7 @@ from septum.engine.alpha.vmm.instance import Instance
 from septum.engine.alpha.vmm.monitor import Monitor
 from septum.layouts import alpha as a
 from septum.layouts import hwrpb, palcode
+from septum.translation import leases
 from septum.units import PciAddress
 
 Rows = list[dict[str, object]]
@@ -19,21 +20,22 @@ _KINDS = {hwrpb.Usage.SYSTEM: "usable", hwrpb.Usage.CONSOLE: "console (HWRPB, pa
 def devices(instance: Instance) -> Rows:
     """What the instance can find on its buses and its ISA bus, and who answers for it."""
     rows: Rows = []
-    for address, owned in instance.configuration.owned.items():
+    for at, owned in instance.owned.items():
         function = owned.function
         rows.append(
             {
-                "address": str(address),
+                "address": str(function.address),
+                "machine": str(at),
                 "vendor:device": f"{function.vendor:04x}:{function.device:04x}",
                 "class": f"{function.class_code:06x}",
                 "answers": "itself",
                 "interrupts": "line" if function.interrupt_pin else "none",
                 "reset": "",
-                "name": name_of(instance, address),
+                "name": name_of(instance, at),
             }
         )
-    for played in instance.configuration.played:
-        rows.append({"address": str(played), "answers": "VMM (ISA bridge)"})
+    for shared in instance.seen.shared:
+        rows.append({"address": str(shared.address), "answers": "VMM (ISA bridge)"})
     for device in isa_devices(instance.table):
         own = device.name in instance.partition.isa
         rows.append(
@@ -70,31 +72,16 @@ def memory(instance: Instance) -> Rows:
 
 def probes(instance: Instance) -> Rows:
     """What was looked for in configuration space, and how that was answered."""
-    return instance.configuration.probes.rows()
+    return instance.responder.probes.rows()
 
 
 def translations(instance: Instance) -> Rows:
     """What the instance holds, what is played for it, and what it was refused."""
     pal = instance.pal
-    rows: Rows = []
-    for lease in pal.leases.runs(pal.physical):
-        same = lease.machine == lease.instance.start
-        rows.append(
-            {
-                "guest": str(lease.instance),
-                "to": lease.what,
-                "offset": f"machine {lease.machine:#x}",
-                "verdict": "accept" if same else "modify",
-            }
-        )
-    for region in pal.physical.regions:
-        if region.machine is None:
-            rows.append(
-                {"guest": str(region.span), "to": region.what, "offset": "", "verdict": "emulate"}
-            )
+    rows: Rows = leases.rows(pal.physical, pal.leases)
     for (what, why), count in sorted(instance.rejections.items()):
         rows.append(
-            {"guest": what, "to": why, "offset": "", "verdict": "reject", "accesses": count}
+            {"guest": what, "to": "", "verdict": "reject", "because": why, "accesses": count}
         )
     return rows
 
@@ -117,12 +104,7 @@ def exits(instance: Instance) -> Rows:
         inside = instance.pal.st[s.CALL_COUNTS + function]
         if inside:
             rows.append({"by": "call without exit", "what": name, "exits": inside})
-    for what, count in (
-        ("granted", instance.pal.leases.granted),
-        ("revoked", instance.pal.leases.revoked),
-    ):
-        rows.append({"by": "lease", "what": what, "exits": count})
-    return rows
+    return [*rows, *leases.counts(instance.pal.leases)]
 
 
 def last_words(instance: Instance) -> dict[str, object]:

@@ -64,24 +64,27 @@ static u64 read_back(s64 file, u64 bytes)
 	return hash;
 }
 
-static void label(s64 file)
+/* Says what the disk's first sector says; a number made of it, so that each disk has its own. */
+static u64 label(s64 file)
 {
-	char sector[512];
+	u64 words[64];
+	char *sector = (char *)words;
 
-	if (CALL3(CALL_READ, file, sector, sizeof sector) != sizeof sector)
-		return;
+	if (CALL3(CALL_READ, file, sector, sizeof words) != sizeof words)
+		return 0;
 	sector[64] = 0;
 	if (!begins(sector, "septum "))
-		return;
+		return 0;
 	say("disk_label ");
 	text(sector + 7);
 	end();
+	return hashed(0, words, 8);
 }
 
 void disk(void)
 {
 	char value[32];
-	u64 bytes, reads, writes, hash;
+	u64 bytes, reads, writes, hash, seed;
 	s64 file = CALL3(CALL_OPEN, DISK, READ_WRITE, 0);
 
 	if (file < 0) {
@@ -93,13 +96,13 @@ void disk(void)
 	say("disk_sectors");
 	number(parsed(value));
 	end();
-	label(file);
+	seed = label(file) ^ nanoseconds();
 	bytes = parsed(parameter("septum.bytes", value, sizeof value, "1048576"));
 	CALL2(CALL_IOCTL, file, FORGET);
 	reads = statistic(2);
 	writes = statistic(6);
 	CALL3(CALL_SEEK, file, FIRST, 0);
-	hash = written(file, bytes, nanoseconds() | 1);
+	hash = written(file, bytes, seed | 1);
 	CALL1(CALL_FSYNC, file);
 	say("scsi_written ");
 	hexadecimal(hash, 16);

@@ -24,6 +24,33 @@ static void io(void)
 	mark("io ends");
 }
 
+struct poll { u32 file; u16 wanted, found; };
+
+/* Whether somebody typed a line since the last time. */
+static int typed(void)
+{
+	struct poll poll = {0, 1 /* POLLIN */, 0};
+	char line[16];
+
+	return CALL3(CALL_POLL, &poll, 1, 0) > 0 && CALL3(CALL_READ, 0, line, sizeof line) > 0;
+}
+
+/* While it does its I/O, a program of it tries what is not its own. Whoever watches types a line
+ * when every system is at work, and another when none tries any more. */
+static void io_and_attempts(void)
+{
+	s64 child;
+
+	do
+		io();
+	while (!typed());
+	child = begin_child(attempts);
+	do
+		io();
+	while (!typed());
+	end_child(child);
+}
+
 static void report(void)
 {
 	facts();
@@ -93,6 +120,7 @@ static const struct task {
 	void (*act)(void);
 } tasks[] = {
 	{"report", report}, {"facts", facts}, {"ethernet", ethernet}, {"disk", disk}, {"io", io},
+	{"attempts", io_and_attempts}, {"aim", aim},
 	{"processes", processes}, {"faults", faults}, {"float", floating},
 	{"interrupts", interrupts}, {"idle", idle}, {"spin", spin}, {"ticks", ticks},
 	{"work", work}, {"shell", shell}, {"reboot", again}, {"halt", halt}, {"off", off},

@@ -6,15 +6,26 @@ enum { BIG = 1 << 20, PAGE = 8192 };
 static volatile s64 kept = 1;
 static volatile u8 pages[BIG];
 
-int in_child(void (*act)(void))
+s64 begin_child(void (*act)(void))
 {
-	u32 status = 0;
 	s64 child = CALL0(CALL_FORK);
 
 	if (child == 0) {
 		act();
 		CALL1(CALL_EXIT, 0);
 	}
+	return child;
+}
+
+int in_child(void (*act)(void))
+{
+	return end_child(begin_child(act));
+}
+
+int end_child(s64 child)
+{
+	u32 status = 0;
+
 	call(CALL_WAIT, child, (u64)&status, 0, 0, 0, 0);
 	return status & 127 ? 1000 + (status & 127) : (status >> 8 & 255);
 }

@@ -159,12 +159,13 @@ s64 contents(const char *path, char *to, u64 size)
 
 u64 parsed(const char *words)
 {
-	u64 value = 0, base = 10, digit;
+	return begins(words, "0x") ? parsed_as(words + 2, 16) : parsed_as(words, 10);
+}
 
-	if (begins(words, "0x")) {
-		base = 16;
-		words += 2;
-	}
+u64 parsed_as(const char *words, u64 base)
+{
+	u64 value = 0, digit;
+
 	for (;; words++) {
 		if (*words >= '0' && *words <= '9')
 			digit = *words - '0';

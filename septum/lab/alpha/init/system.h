@@ -19,7 +19,7 @@ enum call {
 	CALL_NANOSLEEP = 340, CALL_WAIT = 365, CALL_GETDENTS = 377, CALL_CLOCK = 420,
 };
 
-enum open_mode { READ_ONLY = 0, READ_WRITE = 2 };
+enum open_mode { READ_ONLY = 0, WRITE_ONLY = 1, READ_WRITE = 2 };
 
 /* The result, or minus the error number. */
 s64 call(enum call number, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f);
@@ -50,6 +50,7 @@ void end(void);
 /* A file's first bytes as text; minus the error number. Trailing white space is cut. */
 s64 contents(const char *path, char *to, u64 size);
 u64 parsed(const char *text); /* decimal, or hexadecimal after 0x */
+u64 parsed_as(const char *text, u64 base);
 /* The value after "KEY=" of the kernel's command line, or `otherwise`. */
 const char *parameter(const char *key, char *to, u64 size, const char *otherwise);
 /* Calls `with` for each name in a folder, sorted. */

@@ -15,7 +15,8 @@ CONFIGURATION = 0x801_FE00_0000
 MEMORY = 0x800_0000_0000
 DIRECT = 0x8000_0000  # bus address of the direct window: memory one to one
 
-ETHERNET, DISK, ISA = 1, 2, 7  # slots of "clipper"
+ETHERNET, DISK, ISA = 1, 2, 7  # slots of "clipper", hose 0
+SLOTS = ((ETHERNET, DISK), (5, 3))  # the card's and the controller's, of each hose
 DRIVER_OK = 0xF
 WANTED = 1 << 32 | 1 << 33
 

@@ -24,10 +24,10 @@ def test_the_one_that_comes_with_it() -> None:
     clipper = load("clipper")
     assert "clipper" in names() and clipper.memory == 192 << 20 and clipper.processors == 1
     assert clipper.has_isa and [part.name for part in clipper.isa][:2] == ["serial0", "serial1"]
-    for hose in range(2):
-        card, disk = clipper.function(hose, 1), clipper.function(hose, 2)
+    for hose, slots in enumerate(((1, 2), (5, 3))):
+        card, disk = (clipper.function(hose, slot) for slot in slots)
         assert card is not None and card.device == ETHERNET and card.far_ip[:2] == b"\x0a\0"
-        assert disk is not None and disk.device == SCSI and disk.disk_size == 16 << 20
+        assert disk is not None and disk.device == SCSI and disk.disk_size == (16, 24)[hose] << 20
     assert clipper.function(1, 7) is None and clipper.function(2, 1) is None
 
 

@@ -152,6 +152,9 @@ class Guest:
         return Image(Kernel("guest", KSEG + CODE, (Segment(CODE, data, len(data)),)))
 
 
+SLOTS = ((1, 2), (3, 5))  # of "clipper": on each hose, in order
+
+
 def partition(name: str, hose: int, **changes: object) -> Partition:
     """A partition with one hose's Ethernet and SCSI."""
     one = Partition(
@@ -161,7 +164,7 @@ def partition(name: str, hose: int, **changes: object) -> Partition:
         command_line="",
         memory=MemorySlice(SIZE, 0),
         processors=Processors((0,), own=False, weight=100),
-        functions=(PciAddress(hose, 0, 1, 0), PciAddress(hose, 0, 2, 0)),
+        functions=tuple(PciAddress(hose, 0, slot, 0) for slot in SLOTS[hose]),
         on_reboot="stop",
     )
     return one._replace(**changes)  # type: ignore[arg-type]
@@ -176,7 +179,6 @@ class Bench:
         good: Guest | None = None,
         *,
         described: ComputerDescription | None = None,
-        kseg_open: bool = False,
         changes: dict[str, dict[str, object]] | None = None,
         slice_cycles: int = 100_000,
     ) -> None:
@@ -193,7 +195,6 @@ class Bench:
             partitions,
             {name: guest.image() for name, guest in guests.items()},
             slice_cycles=slice_cycles,
-            kseg_open=frozenset({"bad"}) if kseg_open else frozenset(),
         )
         self.bad: Instance = self.monitor.instances["bad"]
         self.good: Instance = self.monitor.instances["good"]

@@ -6,15 +6,16 @@ abort: task management has nothing left to do and says that it is complete.
 
 from __future__ import annotations
 
+from septum.engine.alpha.computer.description import SCSI
 from septum.engine.alpha.computer.devices.function import MemoryPort
+from septum.engine.alpha.computer.devices.identity import IDENTITIES
 from septum.engine.alpha.computer.devices.queue import Chain, gather, scatter
 from septum.engine.alpha.computer.devices.scsi import Result, ScsiDisk
 from septum.engine.alpha.computer.devices.timeline import Timeline
 from septum.engine.alpha.computer.devices.virtio import AT_ONCE, Kind, VirtioFunction
-from septum.layouts import pci, virtio
+from septum.layouts import virtio
 
 _QUEUE_SIZE = 128
-_CLASS = pci.SubClass.SCSI << pci.SUBCLASS_SHIFT
 _LARGEST_TRANSFER = 2048  # sectors, advice to the driver
 _COMMANDS = 32  # at a time for a logical unit, advice too
 _REQUEST = virtio.SCSI_REQUEST.size
@@ -45,7 +46,7 @@ class ScsiController(VirtioFunction):
         )
         self._settings = settings
         queues = (_QUEUE_SIZE, _QUEUE_SIZE, _QUEUE_SIZE)
-        kind = Kind(virtio.SCSI_HOST, _CLASS, 0, queues, settings)
+        kind = Kind(IDENTITIES[SCSI], 0, queues, settings)
         super().__init__(slot, port, timeline, latency, kind)
 
     def reset(self) -> None:

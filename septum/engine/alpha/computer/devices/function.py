@@ -6,11 +6,11 @@ A function decodes memory and masters the bus only while its command register le
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+from septum.engine.alpha.computer.devices.identity import Identity, header
 from septum.layouts import pci
 
-_HEADER_WORD = 4
 _INTX_DISABLE = pci.Command.mask("intx_disable")
 _DECODING = pci.Command.mask("memory_space")
 _MASTER = pci.Command.mask("bus_master")
@@ -32,17 +32,6 @@ class MemoryPort(Protocol):
     def write_memory(self, slot: int, address: int, data: bytes | memoryview) -> None: ...
 
 
-class Identity(NamedTuple):
-    """What a function says it is. PCI 3.0, 6.2.1."""
-
-    vendor: int
-    device: int
-    class_code: int  # 24 bits
-    revision: int = 0
-    subsystem_vendor: int = 0
-    subsystem: int = 0
-
-
 class PciFunction:
     """One function. `bars` holds sizes in bytes (powers of two) of 32-bit memory BARs, 0 none.
 
@@ -57,10 +46,9 @@ class PciFunction:
         identity: Identity,
         bars: tuple[int, ...] = (),
         capabilities: tuple[bytes, ...] = (),
-        pin: int = 1,
     ) -> None:
         self.slot = slot
-        self.pin = pin
+        self.pin = identity.pin
         self.bar_sizes = bars
         self.wire: Callable[[int], None] = lambda level: None
         self.moved: Callable[[], None] = lambda: None
@@ -69,10 +57,7 @@ class PciFunction:
         self._interrupt = 0
         self._level = 0
         self.space = bytearray(pci.CONFIGURATION_SIZE)
-        self._put(pci.Identity.offset, identity.vendor | identity.device << 16)
-        self._put(pci.ClassCode.offset, identity.class_code << 8 | identity.revision)
-        self._put(pci.Subsystem.offset, identity.subsystem_vendor | identity.subsystem << 16)
-        self.space[pci.InterruptPin.offset] = pin
+        self.space[: pci.HEADER_SIZE] = header(identity)
         self._writable = bytearray(pci.CONFIGURATION_SIZE)
         for register in (pci.CacheLineSize, pci.LatencyTimer, pci.InterruptLine):
             self._writable[register.offset] = (1 << register.width) - 1
@@ -84,9 +69,6 @@ class PciFunction:
             mask = _BAR_BITS & ~(size - 1) if size else 0
             self._writable[at : at + pci.BAR_SIZE] = mask.to_bytes(pci.BAR_SIZE, "little")
         self._add_capabilities(capabilities)
-
-    def _put(self, offset: int, value: int) -> None:
-        self.space[offset : offset + _HEADER_WORD] = value.to_bytes(_HEADER_WORD, "little")
 
     def _add_capabilities(self, capabilities: tuple[bytes, ...]) -> None:
         """Put them one after another; each comes with its link byte free."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 
+from septum.engine.alpha.computer.description import ETHERNET
 from septum.engine.alpha.computer.devices.function import MemoryPort
+from septum.engine.alpha.computer.devices.identity import IDENTITIES
 from septum.engine.alpha.computer.devices.queue import gather, scatter
 from septum.engine.alpha.computer.devices.timeline import Timeline
 from septum.engine.alpha.computer.devices.virtio import AT_ONCE, Kind, VirtioFunction
 from septum.engine.alpha.computer.devices.wire import Wire
-from septum.layouts import ethernet, pci, virtio
+from septum.layouts import ethernet, virtio
 
 _QUEUE_SIZE = 256
-_CLASS = pci.SubClass.ETHERNET << pci.SUBCLASS_SHIFT
 _HEADER = virtio.NETWORK_HEADER.size
 _ONE_BUFFER = virtio.NETWORK_HEADER.pack(0, 0, 0, 0, 0, 0, 1)
 _WAITING = 64  # frames that find no buffer wait; more are lost
@@ -31,8 +32,7 @@ class NetworkCard(VirtioFunction):
         wire: Wire,
     ) -> None:
         kind = Kind(
-            virtio.NETWORK,
-            _CLASS,
+            IDENTITIES[ETHERNET],
             1 << virtio.NETWORK_ADDRESS | 1 << virtio.NETWORK_STATUS,
             (_QUEUE_SIZE, _QUEUE_SIZE),
             virtio.NETWORK_CONFIGURATION.pack(address, virtio.LINK_UP),

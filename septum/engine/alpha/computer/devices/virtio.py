@@ -11,7 +11,8 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple
 
-from septum.engine.alpha.computer.devices.function import Identity, MemoryPort, PciFunction
+from septum.engine.alpha.computer.devices.function import MemoryPort, PciFunction
+from septum.engine.alpha.computer.devices.identity import Identity
 from septum.engine.alpha.computer.devices.queue import Malformed, Queue
 from septum.engine.alpha.computer.devices.timeline import Timeline
 from septum.layouts import pci, virtio
@@ -39,8 +40,7 @@ _ADDRESSES = {  # offset of each half: which address, which half
 class Kind(NamedTuple):
     """What makes a virtio device this one."""
 
-    type: int
-    class_code: int
+    identity: Identity
     features: int
     queues: tuple[int, ...]  # the size of each
     configuration: bytes
@@ -52,12 +52,8 @@ class VirtioFunction(PciFunction):
     def __init__(
         self, slot: int, port: MemoryPort, timeline: Timeline, latency: int, kind: Kind
     ) -> None:
-        number = virtio.FIRST_DEVICE + kind.type
-        identity = Identity(
-            virtio.VENDOR, number, kind.class_code, virtio.MODERN_REVISION, virtio.VENDOR, number
-        )
         areas = _capabilities(len(kind.configuration))
-        super().__init__(slot, port, identity, (virtio.BAR_SIZE,), areas)
+        super().__init__(slot, port, kind.identity, (virtio.BAR_SIZE,), areas)
         self.timeline = timeline
         self.queues = tuple(Queue(size) for size in kind.queues)
         self.configuration = bytearray(kind.configuration)

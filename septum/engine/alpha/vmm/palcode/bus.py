@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from septum.engine.alpha.processor import state as s
-from septum.engine.alpha.vmm.palcode.registers import Access, Palcode, signed
+from septum.engine.alpha.vmm.palcode.registers import Palcode, signed
 from septum.layouts import alpha as a
+from septum.translation.physical import Access
 from septum.translation.verdict import all_ones
 
 # Bytes an opcode moves; what is not listed does not go to I/O space.

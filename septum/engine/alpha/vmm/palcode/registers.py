@@ -15,10 +15,10 @@ from septum.engine.alpha.processor.processor import Context, Processor
 from septum.errors import GuestProblem
 from septum.layouts import alpha as a
 from septum.layouts import palcode
-from septum.translation.physical import Leases, PhysicalMap
-from septum.translation.verdict import Accept, Modify, Verdict
-
-Access = Callable[[int, int, int | None], int]
+from septum.translation.leases import PROCESSOR, Cut, Leases, leased
+from septum.translation.physical import Access, PhysicalMap
+from septum.translation.verdict import Accept, Verdict
+from septum.units import Span
 
 SIGN = 1 << 63
 WORD = (1 << 64) - 1
@@ -98,17 +98,18 @@ class Palcode:
     # ---- its pages
 
     def judge(self, page: int) -> tuple[Verdict, int | None]:
-        """Ask for a verdict on a page, and hold a lease of it if there is one to hold."""
-        verdict = self.physical.judge(page << a.PAGE_SHIFT)
-        if isinstance(verdict, Accept):
-            machine = page
-        elif isinstance(verdict, Modify):
-            machine = verdict.value >> a.PAGE_SHIFT
-        else:
+        """Ask for a verdict on a page; if it grants one, hold a lease of all its run.
+
+        The verdict, and the machine's page.
+        """
+        judgement = self.physical.judge(page << a.PAGE_SHIFT)
+        verdict, whole = judgement.verdict, leased(judgement, PROCESSOR)
+        if whole is None:
             return verdict, None
-        self.leases.grant(page, machine)
+        for lease in self.leases.missing(whole):
+            self.leases.grant(lease)
         self.counters["verdict " + type(verdict).__name__.lower()] += 1
-        return verdict, machine
+        return verdict, self.pages[page]
 
     def watch(self, pages: Iterable[int], store: Access) -> None:
         """Look at every store to these pages of memory; loads go on as before."""
@@ -118,12 +119,23 @@ class Palcode:
             if machine is not None:
                 self.context.buffer.flush_physical(machine, 1)
 
-    def take_back(self, page: int) -> int | None:
-        """Revoke the lease of a page, and its entries: the machine's page, if it was held."""
-        machine = self.leases.revoke(page)
-        if machine is not None:
-            self.context.buffer.flush_physical(machine, 1)
-        return machine
+    def take_back(self, span: Span) -> list[Cut]:
+        """Revoke what is held of a run of its addresses, and the processor's entries of it.
+
+        Devices' windows are the host bridges' to shut.
+        """
+        cuts = self.leases.revoke(span)
+        self.forget(cuts)
+        return cuts
+
+    def forget(self, cuts: Iterable[Cut]) -> None:
+        """The processor's entries of leases that are held no more."""
+        for cut in cuts:
+            if cut.taken.side == PROCESSOR and cut.taken.machine is not None:
+                first, pages = (value >> a.PAGE_SHIFT for value in (
+                    cut.taken.machine, cut.taken.span.size
+                ))
+                self.context.buffer.flush_physical(first, pages)
 
     def memory_page(self, page: int) -> int:
         """The machine's page behind a page of the instance's memory; OutsideMemory if none is."""

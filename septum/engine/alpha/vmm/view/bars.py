@@ -6,71 +6,81 @@ physical map leads from one to the other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
+from septum.discovery.view import View
+from septum.engine.alpha.computer.enumeration import Read, Write
 from septum.engine.alpha.vmm.palcode.registers import Palcode
-from septum.engine.alpha.vmm.view.configuration import OwnedFunction
-from septum.layouts import alpha as a
 from septum.layouts import tsunami
+from septum.machine.model import Function
+from septum.translation.leases import PROCESSOR, Lease
 from septum.translation.pci_config import BarState
-from septum.translation.physical import Lease, Region
+from septum.translation.physical import Region, Registers, registers
+from septum.translation.placing import Placement
 from septum.units import PciAddress, Span
 
 
 class Bars:
-    """The memory BARs of one instance. `hoses`: for each hose it sees, the machine's."""
+    """The memory BARs of one instance; `read` and `write` reach the machine's registers."""
 
-    def __init__(self, pal: Palcode, hoses: tuple[int, ...]) -> None:
+    def __init__(self, pal: Palcode, seen: View, read: Read, write: Write) -> None:
         self._pal = pal
-        self._hoses = hoses
-        self._placed: dict[PciAddress, tuple[BarState, ...]] = {}
-        self._regions: dict[tuple[PciAddress, int], Region] = {}
+        self._seen = seen
+        self._read = read
+        self._write = write
+        self._placement = Placement(pal.physical)
 
-    def place(self, owned: Mapping[PciAddress, OwnedFunction]) -> None:
+    def withdraw(self, function: Function, bars: Sequence[BarState]) -> None:
+        """Those that are not so any longer answer no more."""
+        pal = self._pal
+        gone = self._placement.withdraw(self._seen.machine(function.address), _answering(bars))
+        for region in gone:
+            pal.forget(pal.leases.drop(region.span))
+        if gone:
+            pal.played.clear()
+
+    def place(self, function: Function, bars: Sequence[BarState]) -> None:
         """Let them answer where their owner has put them now."""
-        for address, function in owned.items():
-            bars = tuple(bar for bar in function.bars if bar.kind != "io")
-            if bars != self._placed.get(address):
-                self._placed[address] = bars
-                for bar in bars:
-                    self._place(address, function, bar)
-
-    def _place(self, address: PciAddress, owned: OwnedFunction, bar: BarState) -> None:
-        pal = self._pal
-        old = self._regions.pop((address, bar.index), None)
-        if old is not None:
-            pal.physical.remove(old)
-            for page in pal.leases.drop(old.span):
-                pal.context.buffer.flush_physical(page, 1)
-        pal.played.clear()
-        if not bar.enabled or bar.span.end > tsunami.PCI_MEMORY.size:
-            return
-        machine = next(one for one in owned.function.bars if one.index == bar.index)
-        seen = tsunami.hose_address(self._hoses.index(address.domain), tsunami.PCI_MEMORY)
-        own = tsunami.hose_address(address.domain, tsunami.PCI_MEMORY)
-        region = Region(
-            Span(seen + bar.span.start, bar.span.size),
-            own + machine.span.start,
-            f"{address} BAR {bar.index}",
+        self.withdraw(function, bars)
+        at = self._seen.machine(function.address)
+        placed = self._placement.place(
+            at, _answering(bars), lambda bar: [self._region(function, at, bar)]
         )
-        if pal.physical.place(region):
-            self._regions[address, bar.index] = region
-        else:
+        for _ in placed.refused:
             # Two of its own over each other have no use on a real bus either.
-            pal.reject("BAR", "something else answers there")
-            del self._placed[address]
+            self._pal.reject("BAR", "something else answers there")
+        if placed.regions:
+            self._pal.played.clear()
 
-    def revoke(self, address: PciAddress, bar: int | None) -> list[Lease]:
+    def _region(self, function: Function, at: PciAddress, bar: BarState) -> Region:
+        machine = next(one for one in function.bars if one.index == bar.index)
+        seen = tsunami.hose_address(function.address.domain, tsunami.PCI_MEMORY)
+        own = tsunami.hose_address(at.domain, tsunami.PCI_MEMORY)
+        start = seen + bar.span.start
+        there = own + machine.span.start
+
+        def access(physical: int, size: int, value: int | None) -> int:
+            place = there + physical - start
+            if value is None:
+                return self._read(place, size)
+            self._write(place, size, value)
+            return 0
+
+        return registers(Span(start, bar.span.size), Registers(at, bar.index), there, access)
+
+    def revoke(self, function: PciAddress, bar: int | None) -> list[Lease]:
         """Take back what leads to a function's registers: the next access is judged anew."""
-        names = [
-            region.what
-            for (owner, index), region in self._regions.items()
-            if owner == address and bar in (None, index)
+        cuts = [
+            cut
+            for region in self._placement.of(function, bar)
+            for cut in self._pal.take_back(region.span)
         ]
-        pal = self._pal
-        taken = [lease for lease in pal.leases.runs(pal.physical) if lease.what in names]
-        for lease in taken:
-            first = lease.instance.start >> a.PAGE_SHIFT
-            for page in range(first, lease.instance.end >> a.PAGE_SHIFT):
-                pal.take_back(page)
-        return taken
+        return [cut.taken for cut in cuts if cut.taken.side == PROCESSOR]
+
+
+def _answering(bars: Sequence[BarState]) -> tuple[BarState, ...]:
+    """Memory alone, as far as it is decoded and within the hose."""
+    limit = tsunami.PCI_MEMORY.size
+    return tuple(
+        bar for bar in bars if bar.kind != "io" and bar.enabled and bar.span.end <= limit
+    )

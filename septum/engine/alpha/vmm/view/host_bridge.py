@@ -106,17 +106,19 @@ class HostBridge:
             return
         place = self._places.take(len(table))
         if place is None:
+            self._dma.settle()
             self._refuse("DMA window", "the VMM has no memory left for its table")
             return
         self._dma.put(place, table)
         self._tables[number] = place, len(table)
         self.opened[number] = asked
+        self._dma.opened()
         self._install(number, windows.registers(asked.base, place, len(table)))
 
     def _table(self, asked: Wanted) -> bytes | None:
         if not asked.scatter_gather:
             self._cost((min(asked.size, self._dma.size) >> tsunami.PAGE_SHIFT) * _ENTRY_CYCLES)
-            return windows.table_of(asked, self._dma.size, self._dma.page_of)
+            return windows.table_of(asked, self._dma.size, self._dma.runs())
         pages = asked.size >> tsunami.PAGE_SHIFT
         self._cost(pages * _ENTRY_CYCLES)
         own = self._dma.read_table(table_start(asked), pages)
@@ -124,7 +126,7 @@ class HostBridge:
             self._refuse("DMA window", "its table is not in the instance's memory")
             return None
         self._dma.watch(table_start(asked), pages * tsunami.ENTRY_SIZE, True)
-        return windows.translated(own, self._dma.page_of)
+        return windows.translated(own, self._dma.runs())
 
     def stored(self, physical: int, entry: int) -> None:
         """The instance wrote an entry of a scatter-gather table of its own: follow it."""
@@ -133,8 +135,8 @@ class HostBridge:
             size = (window.size >> tsunami.PAGE_SHIFT) * tsunami.ENTRY_SIZE
             if window.scatter_gather and start <= physical < start + size:
                 place = self._tables[number][0] + physical - start
-                raw = entry.to_bytes(tsunami.ENTRY_SIZE, "little")
-                self._dma.put(place, windows.translated(raw, self._dma.page_of))
+                own = windows.entry_of(entry, self._dma.runs())
+                self._dma.put(place, own.to_bytes(tsunami.ENTRY_SIZE, "little"))
 
     def _install(self, number: int, values: tuple[int, int, int]) -> None:
         for offset in self._sets:
@@ -143,14 +145,16 @@ class HostBridge:
 
     def _forget(self, number: int) -> None:
         window = self.opened.pop(number, None)
+        if window is not None:
+            self._dma.closed()
         if window is not None and window.scatter_gather:
             pages = window.size >> tsunami.PAGE_SHIFT
             self._dma.watch(table_start(window), pages * tsunami.ENTRY_SIZE, False)
         if number in self._tables:
             self._places.give_back(*self._tables.pop(number))
 
-    def revoke(self, page: int) -> None:
-        """Take a page of the instance's memory out of every table: DMA ends there too."""
+    def make_anew(self) -> None:
+        """What its devices may reach has changed: every table is written again."""
         for number in list(self.opened):
             self._place(number)
 

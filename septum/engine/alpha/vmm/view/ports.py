@@ -8,13 +8,13 @@ would happen meanwhile, and each step is an exit.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from septum.layouts import cmos, pic, pit, tsunami, uart
 from septum.shared.clock import PeriodicClock
 from septum.shared.pic import InterruptControllers
 from septum.shared.serial import SerialPort
 from septum.shared.timer import IntervalTimer
+from septum.translation.physical import Access, PhysicalMap, Region, played, ports
 from septum.units import Span
 
 BASE_YEAR = 1980  # what this board's firmware counts the clock's years from
@@ -24,14 +24,6 @@ _WAITING_PART = 8  # of what is left until the output rises
 
 Reader = Callable[[int], int]
 Writer = Callable[[int, int], None]
-
-
-class Port(NamedTuple):
-    """Who answers one port, by a number of its own."""
-
-    read: Reader
-    write: Writer
-    number: int
 
 
 class IsaDevices:
@@ -64,20 +56,22 @@ class IsaDevices:
             part, self._waiting = self._waiting[:room], self._waiting[room:]
             self.serial.receive(bytes(part))
 
-    def ports(self) -> dict[int, Port]:
+    def regions(self) -> list[Region]:
         """All of their ports."""
-        found: dict[int, Port] = {}
-        _add(found, uart.SERIAL_1, self._serial_read, self.serial.write)
-        _add(found, cmos.PORTS, self.clock.read, self.clock.write)
-        _add(found, pit.PORTS, self.timer.read, self.timer.write)
+        found = [
+            _played(uart.SERIAL_1, "serial 1", self._serial_read, self.serial.write),
+            _played(cmos.PORTS, "real-time clock", self.clock.read, self.clock.write),
+            _played(pit.PORTS, "interval timer", self.timer.read, self.timer.write),
+            _played(
+                Span(pit.PORT_B.start, 1),
+                "port B",
+                lambda number: self.timer.read_port_b(),
+                lambda number, value: self.timer.write_port_b(value),
+            ),
+        ]
+        read, write = self.controllers.read, self.controllers.write
         for span in (pic.FIRST, pic.SECOND, pic.TRIGGER):
-            _add(found, span, self.controllers.read, self.controllers.write, span.start)
-        port_b = pit.PORT_B.start
-        found[port_b] = Port(
-            lambda number: self.timer.read_port_b(),
-            lambda number, value: self.timer.write_port_b(value),
-            0,
-        )
+            found.append(_played(span, "interrupt controllers", read, write, span.start))
         return found
 
     def _serial_read(self, register: int) -> int:
@@ -87,18 +81,26 @@ class IsaDevices:
         return value
 
 
-def _add(
-    found: dict[int, Port], span: Span, read: Reader, write: Writer, first: int = 0
-) -> None:
-    for number in range(span.size):
-        found[span.start + number] = Port(read, write, first + number)
+def _played(span: Span, by: str, read: Reader, write: Writer, first: int = 0) -> Region:
+    """Ports of a played device, which numbers them from `first`."""
+    return played(span, by, _access(span.start - first, read, write))
 
 
-def forwarded(span: Span, read: Reader, write: Writer) -> dict[int, Port]:
+def _access(base: int, read: Reader, write: Writer) -> Access:
+    """Bytes alone: wider accesses are divided before."""
+
+    def access(port: int, size: int, value: int | None) -> int:
+        if value is None:
+            return read(port - base)
+        write(port - base, value)
+        return 0
+
+    return access
+
+
+def forwarded(name: str, span: Span, read: Reader, write: Writer) -> Region:
     """Ports of a device of the machine that the instance owns: each access is passed on."""
-    found: dict[int, Port] = {}
-    _add(found, span, read, write, span.start)
-    return found
+    return ports(span, name, _access(0, read, write))
 
 
 class Ports:
@@ -110,13 +112,14 @@ class Ports:
 
     def __init__(
         self,
-        ports: dict[int, Port],
+        regions: PhysicalMap,
         frequency: int,
         skip: Callable[[int], None],
         left: Callable[[], int | None],
         absent: Callable[[int], None],
     ) -> None:
-        self._ports = ports
+        self._regions = regions
+        self._answering: dict[int, Access | None] = {}  # by port, once it was asked for
         self._cost = frequency * _ISA_CYCLE // _NANOSECONDS
         self._skip = skip
         self._left = left
@@ -134,16 +137,20 @@ class Ports:
         return result
 
     def _one(self, number: int, value: int | None) -> int:
-        port = self._ports.get(number)
-        if port is None:
+        try:
+            access = self._answering[number]
+        except KeyError:
+            region = self._regions.find(number)
+            access = self._answering[number] = region.access if region else None
+        if access is None:
             self._absent(number)
             return tsunami.FREE_PORT
         cost = self._cost
         if value is not None:
-            port.write(port.number, value)
+            access(number, 1, value)
             self._skip(cost)
             return 0
         if number == pit.PORT_B.start:
             cost = max(cost, (self._left() or 0) // _WAITING_PART)
         self._skip(cost)
-        return port.read(port.number)
+        return access(number, 1, None)

@@ -8,13 +8,13 @@ nothing but the instance's memory can be named, page by page, and an entry can b
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from septum.layouts import tsunami
+import numpy as np
 
-PageOf = Callable[[int], int | None]
+from septum.engine.alpha.vmm.view.dma_memory import PageRun
+from septum.layouts import tsunami
 
 _STEP = tsunami.REGISTER_STEP
 _COUNT = tsunami.WINDOWS
@@ -22,9 +22,11 @@ _BASE_BITS = tsunami.WindowBase.fields["address"].mask
 _MASK_BITS = tsunami.WindowMask.fields["varying"].mask
 _SMALLEST = _MASK_BITS & -_MASK_BITS
 _ENTRY = tsunami.ENTRY_SIZE
-_VALID = tsunami.ScatterGatherEntry.mask("valid")
-_PAGE_LOW = tsunami.ScatterGatherEntry.fields["page"].low
-_PACK = struct.Struct("<Q").pack_into
+_QUAD = np.uint64
+_PAGE = tsunami.ScatterGatherEntry.fields["page"]
+_VALID = _QUAD(tsunami.ScatterGatherEntry.mask("valid"))
+_LOW = _QUAD(_PAGE.low)
+_PAGES = _QUAD(_PAGE.mask >> _PAGE.low)
 _OPEN = tsunami.WindowBase.mask("enable", "scatter_gather")
 
 
@@ -57,42 +59,49 @@ def wanted(base: int, mask: int, target: int) -> Wanted | Refused | None:
     return Wanted(start, inside + 1, target, bool(register.scatter_gather))
 
 
-def table_of(window: Wanted, memory: int, page_of: PageOf) -> bytes:
+def table_of(window: Wanted, memory: int, runs: Sequence[PageRun]) -> bytes:
     """A direct window's scatter-gather table: entries of the memory it reaches, no more.
 
     Its length is a power of two, and at least that of the smallest window.
     """
     target = window.target & ~(window.size - 1)
     reach = min(max(memory - target, 0), window.size)
-    return _table([target + at for at in range(0, reach, tsunami.PAGE_SIZE)], page_of)
+    pages = (reach + tsunami.PAGE_SIZE - 1) >> tsunami.PAGE_SHIFT
+    length = 1 << (max(pages, _SMALLEST >> tsunami.PAGE_SHIFT) - 1).bit_length()
+    table = np.zeros(length, _QUAD)
+    first = target >> tsunami.PAGE_SHIFT
+    for run in runs:
+        start, end = max(run.first, first), min(run.first + run.count, first + pages)
+        if start < end:
+            machine = run.machine + start - run.first
+            there = np.arange(machine, machine + end - start, dtype=_QUAD)
+            table[start - first : end - first] = there << _LOW | _VALID
+    return table.tobytes()
 
 
-def translated(entries: bytes, page_of: PageOf) -> bytes:
+def translated(entries: bytes, runs: Sequence[PageRun]) -> bytes:
     """A scatter-gather table of the instance's, its pages replaced by the machine's.
 
     Entries of pages that are not the instance's are not valid in the result.
     """
-    found = bytearray(len(entries))
-    used = len(entries.rstrip(b"\0"))  # mostly nothing: Linux makes a table for 1 GiB
-    for at in range(0, used, _ENTRY):
-        raw = int.from_bytes(entries[at : at + _ENTRY], "little")
-        if not raw & _VALID:
-            continue
-        page = page_of(tsunami.ScatterGatherEntry(raw).page)
-        if page is not None:
-            _PACK(found, at, page << _PAGE_LOW | _VALID)
-    return bytes(found)
+    raw = np.frombuffer(entries, _QUAD)
+    found = np.zeros(len(raw), _QUAD)
+    used = np.flatnonzero(raw & _VALID)  # mostly few: Linux makes a table for 1 GiB
+    pages = raw[used] >> _LOW & _PAGES
+    for run in runs:
+        own = (pages >= _QUAD(run.first)) & (pages < _QUAD(run.first + run.count))
+        found[used[own]] = pages[own] - _QUAD(run.first) + _QUAD(run.machine) << _LOW | _VALID
+    return found.tobytes()
 
 
-def _table(addresses: list[int], page_of: PageOf) -> bytes:
-    pages = max(len(addresses), _SMALLEST >> tsunami.PAGE_SHIFT)
-    length = 1 << (pages - 1).bit_length()
-    table = bytearray(length * _ENTRY)
-    for number, address in enumerate(addresses):
-        page = page_of(address >> tsunami.PAGE_SHIFT)
-        if page is not None:
-            _PACK(table, number * _ENTRY, page << _PAGE_LOW | _VALID)
-    return bytes(table)
+def entry_of(raw: int, runs: Sequence[PageRun]) -> int:
+    """The same for one entry."""
+    entry = tsunami.ScatterGatherEntry(raw)
+    for run in runs:
+        if entry.valid and run.first <= entry.page < run.first + run.count:
+            page = run.machine + entry.page - run.first
+            return int(tsunami.ScatterGatherEntry(0).but(valid=1, page=page))
+    return 0
 
 
 def registers(base: int, table: int, length: int) -> tuple[int, int, int]:

@@ -11,7 +11,7 @@ from septum.engine.alpha.computer.devices.virtio import VirtioFunction
 from tests.engine.alpha.computer.driver import (
     DIRECT,
     DISK,
-    ETHERNET,
+    SLOTS,
     WANTED,
     Driver,
     Memory,
@@ -30,7 +30,7 @@ def computer() -> Computer:
 
 
 def disk(computer: Computer, hose: int = 0) -> Driver:
-    return Driver(computer, hose, DISK)
+    return Driver(computer, hose, SLOTS[hose][1])
 
 
 def device(computer: Computer, hose: int = 0, slot: int = DISK) -> VirtioFunction:
@@ -191,7 +191,7 @@ def test_two_hoses_have_lines_of_their_own(computer: Computer) -> None:
         driver = disk(computer, hose)
         driver.start(Memory(computer, 0x10_0000 * (hose + 1)))
         inquiry(driver)
-    assert computer.drir == 1 << 12 | 1 << 28
+    assert computer.drir == 1 << 12 | 1 << 32
 
 
 # ---- When it may not
@@ -428,7 +428,7 @@ def test_registers_are_reached_by_configuration_cycles_too(computer: Computer) -
 
 
 def test_the_card_is_another_device_than_the_disk(computer: Computer) -> None:
-    driver = Driver(computer, 1, ETHERNET)
+    driver = Driver(computer, 1, SLOTS[1][0])
     assert driver.common(0x12, 2) == 2
     assert driver.offered() >> 5 & 1, "it has an address"
     address = bytes(computer.read(driver.areas[4] + step, 1) for step in range(6))

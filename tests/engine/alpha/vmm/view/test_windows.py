@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from septum.engine.alpha.vmm.view import windows
+from septum.engine.alpha.vmm.view.dma_memory import PageRun
 from septum.engine.alpha.vmm.view.windows import Refused, TablePlaces, Wanted
 from septum.layouts import tsunami
 
@@ -14,8 +15,12 @@ MEMORY = 16 << 20
 FIRST = 0x4000000 // PAGE  # the machine's page behind the instance's page 0
 
 
+RUNS = (PageRun(0, 1000, FIRST), PageRun(1001, MEMORY // PAGE - 1001, FIRST + 1001))
+
+
 def page_of(page: int) -> int | None:
-    return FIRST + page if 0 <= page < MEMORY // PAGE else None
+    """Page 1000 was taken back."""
+    return FIRST + page if 0 <= page < MEMORY // PAGE and page != 1000 else None
 
 
 def entries(table: bytes) -> list[tuple[int, int]]:
@@ -37,19 +42,21 @@ def test_a_direct_window_reaches_its_own_pages(base: int, mask: int, target: int
     asked = windows.wanted(base, mask, target)
     if not isinstance(asked, Wanted) or asked.scatter_gather:
         return
-    table = windows.table_of(asked, MEMORY, page_of)
+    table = windows.table_of(asked, MEMORY, RUNS)
     assert len(table) & len(table) - 1 == 0
     assert len(table) // 8 * PAGE <= max(asked.size, 1 << 20)
     start = asked.target & ~(asked.size - 1)
     for number, page in entries(table):
         assert page == FIRST + start // PAGE + number
-        assert FIRST <= page < FIRST + MEMORY // PAGE
+        assert page_of(start // PAGE + number) == page
+    reached = range(start // PAGE, min(start + asked.size, MEMORY) // PAGE)
+    assert len(entries(table)) == sum(page_of(page) is not None for page in reached)
 
 
 @given(some.lists(some.integers(0, (1 << 64) - 1), max_size=64))
 def test_a_table_s_foreign_pages_are_not_valid_afterwards(raw: list[int]) -> None:
     before = b"".join(entry.to_bytes(8, "little") for entry in raw)
-    after = windows.translated(before, page_of)
+    after = windows.translated(before, RUNS)
     assert len(after) == len(before)
     own = [
         (number, FIRST + page)
@@ -57,6 +64,8 @@ def test_a_table_s_foreign_pages_are_not_valid_afterwards(raw: list[int]) -> Non
         if page_of(page) is not None
     ]
     assert entries(after) == own
+    alone = b"".join(windows.entry_of(entry, RUNS).to_bytes(8, "little") for entry in raw)
+    assert alone == after
 
 
 def test_what_is_asked_for() -> None:

@@ -12,7 +12,9 @@ from septum.errors import HostProblem
 from septum.host import claim, memory
 from septum.host.journal import Journal
 from septum.host.runtime import RunDirectory
-from septum.supervisor.keeper import Keeper
+from septum.platforms.pc import Pc
+from septum.supervisor.processes import ProcessKeeper
+from septum.supervisor.workplace import Workplace
 
 
 def refuse(journal: Journal) -> list[str]:
@@ -25,9 +27,13 @@ def test_a_function_that_is_not_taken_back_does_not_keep_the_rest(tmp_path: Path
     directory.make_instance("blue")
     said: list[str] = []
     removed: list[str] = []
-    world: Any = SimpleNamespace(directory=directory, restore=refuse)
+    platform: Any = SimpleNamespace(restore=refuse)
     selector: Any = None
-    keeper = Keeper(world, selector, lambda _, event: said.append(str(event)), lambda: None)
+
+    def announce(_: object, event: object) -> None:
+        said.append(str(event))
+
+    keeper = ProcessKeeper(platform, Workplace(directory), selector, announce, lambda: None)
     instance: Any = SimpleNamespace(name="blue")
     group: Any = SimpleNamespace(remove=lambda: removed.append("blue"))
     keeper.give_back(instance, group)
@@ -38,8 +44,6 @@ def test_a_function_that_is_not_taken_back_does_not_keep_the_rest(tmp_path: Path
 def test_huge_pages_are_given_back_though_a_function_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from septum.admin.cli.world import restore
-
     asked: list[str] = []
 
     def pages(journal: str) -> int:
@@ -49,10 +53,10 @@ def test_huge_pages_are_given_back_though_a_function_is_not(
     monkeypatch.setattr(claim, "restore_abandoned", refuse)
     monkeypatch.setattr(memory, "restore_abandoned", pages)
     with pytest.raises(HostProblem, match="cannot give"):
-        restore(Journal(str(tmp_path)))
+        Pc().restore(Journal(str(tmp_path)))
     assert asked == [str(tmp_path)]
     monkeypatch.setattr(claim, "restore_abandoned", lambda journal: ["0000:01:00.0"])
-    assert restore(Journal(str(tmp_path))) == [
+    assert Pc().restore(Journal(str(tmp_path))) == [
         "0000:01:00.0: given back to Linux",
         "3 huge pages: given back to Linux",
     ]

@@ -12,11 +12,11 @@ import pytest
 
 from septum.errors import Problem
 from septum.host.channel import Conversation, ask
-from septum.instance import console as console_module
-from septum.instance.console import HISTORY, Console
-from septum.instance.link import Link
 from septum.layouts import uart
 from septum.messages import Message
+from septum.sockets import console as console_module
+from septum.sockets.console import HISTORY, Console
+from septum.sockets.link import Link
 
 SECONDS = 10.0  # the most a test waits for what must come
 

@@ -1,35 +1,35 @@
-"""How are instances kept whose computer is software, in this very process?
-
-Everything else of the supervisor is the same: who asks, the states, the rows, the endings.
-"""
+"""How are instances kept whose computer is software, in this very process?"""
 
 from __future__ import annotations
 
 import os
 import selectors
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 
 from septum.errors import Problem
+from septum.messages import Report
+from septum.platforms.platform import ComputerPlatform, RunningComputer
 from septum.state import RUNNING, STARTING, STOPPING, Ending
 from septum.supervisor.instances import Instance
 from septum.supervisor.keeper import Announce, Keeper
-from septum.supervisor.world import Computer, Report, World
+from septum.supervisor.workplace import Workplace
 
 
-class SoftwareKeeper(Keeper):
-    """A Keeper without processes: it gives its computer a moment each time round the loop."""
+class ComputerKeeper(Keeper):
+    """Switches one computer on for all, and gives it a moment each time round the loop."""
 
     def __init__(
         self,
-        world: World,
+        platform: ComputerPlatform,
+        place: Workplace,
         selector: selectors.BaseSelector,
         announce: Announce,
-        close_the_rest: Callable[[], None],
     ) -> None:
-        super().__init__(world, selector, announce, close_the_rest)
-        self.computer: Computer | None = None
+        super().__init__(place, selector, announce)
+        self.platform = platform
+        self.computer: RunningComputer | None = None
         self.watched: list[int] = []
         self.waiting: list[Instance] = []  # started since the computer had its last moment
 
@@ -65,7 +65,7 @@ class SoftwareKeeper(Keeper):
         for name, ending in self.computer.step():
             instance = self.instances[name]
             self.end(instance, ending)
-            if instance.wants_restart and self.may_restart and ending.reason == "reset":
+            if instance.wants_restart and not self.is_ending and ending.reason == "reset":
                 self.start(instance)
         if not self.active():
             self.switch_off()
@@ -78,12 +78,10 @@ class SoftwareKeeper(Keeper):
             self.say(started[0], text)
 
         if self.computer is None:
-            assert self.world.build is not None, "this keeper is for software computers"
             partitions = tuple(one.partition for one in started)
             try:
-                self.computer = self.world.build(
-                    started[0].machine, partitions, self.world.directory, say
-                )
+                machine, directory = started[0].machine, self.place.directory
+                self.computer = self.platform.switch_on(machine, partitions, directory, say)
             except Problem as problem:
                 for one in started:
                     self.end(one, Ending("failed", str(problem)))
@@ -92,9 +90,9 @@ class SoftwareKeeper(Keeper):
             self.begin_one(self.computer, one)
         self.watch(self.computer)
 
-    def begin_one(self, computer: Computer, instance: Instance) -> None:
+    def begin_one(self, computer: RunningComputer, instance: Instance) -> None:
         try:
-            self.world.directory.make_instance(instance.name)
+            self.place.directory.make_instance(instance.name)
             computer.add(instance.partition, self.reporter(instance))
         except (Problem, OSError) as problem:
             self.end(instance, Ending("failed", str(problem)))
@@ -114,10 +112,10 @@ class SoftwareKeeper(Keeper):
         instance.ending = ending
         instance.lives_in = None
         with suppress(OSError):
-            self.world.directory.remove_instance(instance.name)
+            self.place.directory.remove_instance(instance.name)
         self.settle(instance)
 
-    def watch(self, computer: Computer) -> None:
+    def watch(self, computer: RunningComputer) -> None:
         """Wake up when somebody asks an instance something, or types at its console."""
         for number in computer.files():
             if number not in self.watched:

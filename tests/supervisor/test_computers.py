@@ -13,11 +13,13 @@ import pytest
 
 from septum.errors import GuestProblem, MachineProblem
 from septum.host.runtime import RunDirectory
+from septum.messages import Report
 from septum.partitions.model import MemorySlice, Partition, Processors
+from septum.platforms.alpha import Alpha
 from septum.state import FAILED, RUNNING, STOPPED, Ending
+from septum.supervisor.computers import ComputerKeeper
 from septum.supervisor.instances import Instance
-from septum.supervisor.software import SoftwareKeeper
-from septum.supervisor.world import Report, World
+from septum.supervisor.workplace import Workplace
 from tests.machines import a_machine
 
 
@@ -74,14 +76,13 @@ class Desk:
         self.selector = selectors.DefaultSelector()
         directory = RunDirectory(str(root / "run"), str(root / "log"))
         directory.make()
-        world = World(directory, self.never, lambda journal: [], lambda: None, build=self.build)
-        self.keeper = SoftwareKeeper(world, self.selector, self.announce, lambda: None)
+        self.platform: Any = Alpha()
+        self.platform.switch_on = self.switch_on
+        place = Workplace(directory)
+        self.keeper = ComputerKeeper(self.platform, place, self.selector, self.announce)
         self.directory = directory
 
-    def never(self, *world: Any) -> tuple[str, str]:
-        raise AssertionError("nothing has a process of its own")
-
-    def build(self, *world: Any) -> FalseComputer:
+    def switch_on(self, *world: Any) -> FalseComputer:
         computer = FalseComputer()
         computer.refuses = self.refuses
         self.computers.append(computer)
@@ -132,7 +133,7 @@ def test_without_a_computer_none_starts(desk: Desk) -> None:
     def refuse(*world: Any) -> FalseComputer:
         raise MachineProblem("there is no such computer")
 
-    desk.keeper.world = desk.keeper.world._replace(build=refuse)
+    desk.platform.switch_on = refuse
     desk.up(partition("blue"), partition("green"))
     assert desk.states() == {"blue": FAILED, "green": FAILED}
 

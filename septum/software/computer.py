@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from septum.engine.alpha.computer.computer import Computer, assign
 from septum.engine.alpha.computer.description import load
@@ -21,18 +21,16 @@ from septum.engine.alpha.vmm.loading import Image
 from septum.engine.alpha.vmm.monitor import Monitor
 from septum.errors import GuestProblem, Problem
 from septum.host.runtime import RunDirectory
-from septum.instance.console import Console
-from septum.instance.link import Answer, Link
-from septum.interrupts.table import ALL
 from septum.machine.model import Machine
-from septum.messages import Message
+from septum.messages import Report
 from septum.partitions.model import Partition
+from septum.sockets.console import Console
+from septum.sockets.link import Link
+from septum.software.answers import answers
 from septum.state import Ending
-from septum.units import PciAddress
 
 STEP_SECONDS = 0.005  # of machine time: how long a question may wait, about
 REGISTERS_A_LINE = 4
-Report = Callable[[str, Mapping[str, object]], None]
 
 
 class Member:
@@ -60,7 +58,7 @@ class Member:
         self.console.close()
 
 
-class Keyboard:
+class GuestInput:
     """The instance's serial port as a console sees it: it holds back what it has no room for."""
 
     room = 1 << 12  # bytes
@@ -115,7 +113,7 @@ class SoftwareComputer:
             )
         instance = self.monitor.instances[name]
         member = Member(name, self.directory)
-        member.console.port = Keyboard(instance.type)  # type: ignore[assignment]
+        member.console.port = GuestInput(instance.type)  # type: ignore[assignment]
         member.link.answers = answers(self.monitor, instance)
         instance.output = member.heard
         try:
@@ -201,58 +199,3 @@ def ending_of(instance: Instance) -> Ending:
         part = registers[first : first + REGISTERS_A_LINE]
         lines.append("  " + " ".join(f"r{first + at} {value}" for at, value in enumerate(part)))
     return Ending("failed", "\n".join([why, *lines]))
-
-
-def answers(monitor: Monitor, instance: Instance) -> dict[str, Answer]:
-    """One function a question; each returns what is sent back."""
-
-    def rows_of(make: Callable[[Instance], show.Rows]) -> Answer:
-        return lambda message: {"rows": make(instance)}
-
-    def stop(message: Message) -> Mapping[str, object]:
-        monitor.stop(instance.name)
-        return {"rows": []}
-
-    def revoke(message: Message) -> Mapping[str, object]:
-        try:
-            address = PciAddress.parse(str(message.get("function", "")))
-        except ValueError as error:
-            raise Problem("cannot revoke", because=str(error)) from error
-        if message.get("hold"):
-            raise Problem(
-                "a software computer holds nothing back",
-                because="it counts every trap as it is: septum show exits",
-                remedy="leave --hold out",
-            )
-        return {"rows": revoked(instance, address, message.get("bar"))}
-
-    return {
-        "stop": stop,
-        "revoke": revoke,
-        "devices": rows_of(show.devices),
-        "memory": rows_of(show.memory),
-        "interrupts": lambda message: {"rows": interrupt_rows(monitor, instance.name)},
-        "probes": rows_of(show.probes),
-        "translations": rows_of(show.translations),
-        "exits": rows_of(show.exits),
-    }
-
-
-def interrupt_rows(monitor: Monitor, name: str) -> show.Rows:
-    """Of the computer's one interrupt table, what one instance handles, and the VMM for all."""
-    return [row for row in show.interrupts(monitor) if row["instance"] in (ALL, name)]
-
-
-def revoked(instance: Instance, address: PciAddress, bar: object) -> show.Rows:
-    """Take back what leads to a function's registers; the leases that were held."""
-    if address not in instance.partition.functions:
-        raise Problem(
-            f"cannot revoke translations of {address}",
-            because="this instance does not own it",
-            remedy="septum show devices",
-        )
-    taken = instance.revoke_bar(address, None if bar is None else int(str(bar)))
-    return [
-        {"guest": str(lease.instance), "to": lease.what, "offset": f"machine {lease.machine:#x}"}
-        for lease in taken
-    ]

@@ -15,8 +15,8 @@ from functools import partial
 
 from septum.errors import Problem
 from septum.host.channel import Channel, listen
-from septum.instance.console import CHUNK, Console
 from septum.messages import Message, error_message
+from septum.sockets.console import CHUNK, Console
 
 Answer = Callable[[Message], Mapping[str, object]]
 

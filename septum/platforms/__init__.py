@@ -1,0 +1,1 @@
+"""Which kinds of computer are there, and what does each mean to commands and supervisor?"""

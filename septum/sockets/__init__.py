@@ -1,0 +1,1 @@
+"""Who asks a running instance, and who sees its serial port? Its console and its link."""

@@ -1,0 +1,220 @@
+"""How are instances' processes started, heard and stopped, and what follows when one ends?"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import time
+from collections.abc import Callable
+
+from septum.errors import Problem
+from septum.host import cgroups
+from septum.host.channel import connect
+from septum.host.journal import Journal
+from septum.host.processes import tell
+from septum.messages import Message, encode
+from septum.platforms.platform import ProcessPlatform
+from septum.state import RUNNING, STARTING, STOPPING, Ending, after
+from septum.supervisor.child import Child, Life, fork_instance, reap
+from septum.supervisor.instances import Instance
+from septum.supervisor.keeper import Announce, Keeper
+from septum.supervisor.workplace import Workplace
+
+
+class ProcessKeeper(Keeper):
+    """Forks a process for each instance, hears it, and gives back what it leaves."""
+
+    def __init__(
+        self,
+        platform: ProcessPlatform,
+        place: Workplace,
+        selector: selectors.BaseSelector,
+        announce: Announce,
+        close_the_rest: Callable[[], None],
+    ) -> None:
+        super().__init__(place, selector, announce)
+        self.platform = platform
+        self.close_the_rest = close_the_rest
+
+    def start(self, instance: Instance) -> None:
+        """Fork the process of an instance; a failure is that instance's alone."""
+        instance.move(STARTING, time.monotonic())
+        group = None
+        try:
+            self.place.directory.make_instance(instance.name)
+            group = self.weighed(instance)
+            life = Life(instance.partition, instance.machine, self.platform, self.place, group)
+            child = fork_instance(life, self.close_in_child)
+        except (Problem, OSError) as problem:
+            instance.ending = Ending("failed", str(problem))
+            self.give_back(instance, group)
+            self.settle(instance)
+            return
+        instance.child = child
+        self.selector.register(
+            child.handle, selectors.EVENT_READ, lambda mask: self.ended(instance)
+        )
+        self.selector.register(
+            child.reports, selectors.EVENT_READ, lambda mask: self.reported(instance)
+        )
+
+    def weighed(self, instance: Instance) -> cgroups.ControlGroup | None:
+        """The instance's control group; None, and a word about it, where there cannot be one."""
+        processors = instance.partition.processors
+        group = cgroups.ControlGroup(
+            instance.name,
+            weight=processors.weight,
+            processors=processors.numbers,
+            root=self.place.groups,
+        )
+        try:
+            group.make()
+        except Problem as problem:
+            self.say(instance, f"processors are not weighed: {problem.because}")
+            return None
+        return group
+
+    def stop(self, instance: Instance, *, politely: bool, within: float) -> None:
+        """Ask an instance to end; after so many seconds insist, after as many more end it."""
+        child = instance.child
+        if child is None or instance.state == STOPPING:
+            return
+        was_running = instance.state == RUNNING
+        now = time.monotonic()
+        instance.move(STOPPING, now)
+        self.say(instance, "stopping")
+        if politely and was_running and self.ask_to_stop(instance):
+            instance.last_resorts = [
+                (now + within, signal.SIGTERM),
+                (now + 2 * within, signal.SIGKILL),
+            ]
+            return
+        tell(child.process, signal.SIGTERM)
+        instance.last_resorts = [(now + within, signal.SIGKILL)]
+
+    def ask_to_stop(self, instance: Instance) -> bool:
+        """Send the instance's own process the request; False when it does not listen."""
+        try:
+            stream = connect(self.place.directory.control_of(instance.name))
+        except Problem:
+            return False
+        if stream is None:
+            return False
+        stream.setblocking(False)
+        instance.asked_to_stop = stream  # open until it has ended: it may answer
+        try:
+            stream.send(encode({"ask": "stop"}))
+        except OSError:
+            return False
+        return True
+
+    def next_moment(self) -> float | None:
+        """When, on the monotonic clock, a stop will have taken too long; None: none runs out."""
+        moments = [one.last_resorts[0][0] for one in self.instances.values() if one.last_resorts]
+        return min(moments, default=None)
+
+    def work(self) -> None:
+        """What there is to do whether or not anybody has asked for something."""
+        self.use_last_resorts()
+
+    def use_last_resorts(self) -> None:
+        """Insist where a stop has taken too long."""
+        now = time.monotonic()
+        for instance in self.instances.values():
+            while instance.child and instance.last_resorts and instance.last_resorts[0][0] <= now:
+                _, number = instance.last_resorts.pop(0)
+                tell(instance.child.process, number)
+
+    def reported(self, instance: Instance) -> None:
+        """Read what an instance's process says."""
+        child = instance.child
+        if child is None:
+            return
+        messages = child.reports.receive()
+        if messages is None:
+            self.selector.unregister(child.reports)
+            return
+        for message in messages:
+            self.heed(instance, message)
+
+    def heed(self, instance: Instance, message: Message) -> None:
+        """Take note of one report."""
+        if message["event"] == "ending":
+            instance.said = Ending(message["reason"], message["detail"])
+        elif message["event"] == "state":
+            if message.get("state") == RUNNING and instance.state == STARTING:
+                instance.move(RUNNING, time.monotonic())
+                self.announce(instance, {"event": "state", "state": RUNNING})
+        else:
+            self.announce(instance, message)
+
+    def ended(self, instance: Instance) -> None:
+        """An instance's process is no more: give back what it left, perhaps start it again."""
+        child = instance.child
+        if child is None:
+            return
+        self.selector.unregister(child.handle)
+        self.hear_the_rest(instance, child)
+        silent = reap(child)
+        instance.ending = instance.said or silent
+        instance.child = None
+        instance.last_resorts = []
+        if instance.asked_to_stop is not None:
+            instance.asked_to_stop.close()
+            instance.asked_to_stop = None
+        was_running = instance.state == RUNNING
+        self.give_back(instance, child.group)
+        if was_running and not self.is_ending and instance.wants_restart:
+            instance.move(after(instance.ending), time.monotonic())
+            self.start(instance)
+            return
+        self.settle(instance)
+
+    def hear_the_rest(self, instance: Instance, child: Child) -> None:
+        """What the process said last may still wait in the socket."""
+        if child.reports not in self.selector.get_map():
+            return
+        self.selector.unregister(child.reports)
+        while messages := child.reports.receive():
+            for message in messages:
+                self.heed(instance, message)
+
+    def give_back(self, instance: Instance, group: cgroups.ControlGroup | None) -> None:
+        """What a process took and did not return itself; one failure does not keep the rest.
+
+        What is still held then is looked up, not assumed.
+        """
+        journal = Journal(self.place.directory.claims)
+
+        def restore() -> None:
+            for line in self.platform.restore(journal):
+                self.say(instance, line)
+
+        def leave() -> None:
+            self.place.directory.remove_instance(instance.name)
+
+        problems = []
+        steps = [restore, leave] if group is None else [restore, group.remove, leave]
+        for step in steps:
+            try:
+                step()
+            except (Problem, OSError) as problem:
+                print(f"{instance.name}: {problem}", flush=True)
+                self.say(instance, f"not everything could be given back: {problem}")
+                problems.append(problem)
+        instance.kept = [entry.address for entry in journal.left_by(instance.name)]
+        if problems and not journal.abandoned():  # else it is a function's, perhaps another's
+            instance.kept += [str(problem).partition("\n")[0] for problem in problems]
+
+    def close_in_child(self) -> None:
+        """In an instance's process: close everything that is the supervisor's."""
+        signal.set_wakeup_fd(-1)
+        self.selector.close()
+        self.close_the_rest()
+        for instance in self.instances.values():
+            if instance.child is not None:
+                os.close(instance.child.handle)
+                instance.child.reports.close()
+            if instance.asked_to_stop is not None:
+                instance.asked_to_stop.close()

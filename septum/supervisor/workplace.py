@@ -1,0 +1,16 @@
+"""Where does a supervisor work? Handed in, so that tests have it work elsewhere."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from septum.host import cgroups
+from septum.host.runtime import RunDirectory
+
+
+class Workplace(NamedTuple):
+    """Where things are, and how long a supervisor has patience."""
+
+    directory: RunDirectory
+    groups: str = cgroups.DEFAULT_ROOT
+    patience: float = 20.0  # seconds an instance gets to clean up when its supervisor has died
