@@ -210,7 +210,7 @@ def _function(function: Function, number: int, files: dict[str, Path], port: int
         if function.ssh:
             net += f",hostfwd=tcp:127.0.0.1:{port}-:22"
         words += ["-netdev", net]
-        device += f",netdev=net-{number},mac=52:54:00:00:00:{number:02x}"
+        device += f",netdev=net-{number},mac={mac_address(number)}"
     if function.device == "nvme":
         device += f",serial={function.name}"
     words += ["-device", device]
@@ -222,8 +222,15 @@ def _function(function: Function, number: int, files: dict[str, Path], port: int
             kind = f"ide-hd,bus={function.name}.{unit}"
         elif function.device != "nvme":
             kind = f"scsi-hd,bus={function.name}.0,scsi-id={unit}"
+        if function.device != "nvme":
+            kind += f",serial={drive}"
         words += ["-device", f"{kind},drive={drive}"]
     return words
+
+
+def mac_address(number: int) -> str:
+    """What QEMU is told to give the Ethernet card that is the computer's function `number`."""
+    return f"52:54:00:00:00:{number:02x}"
 
 
 def _root_port(number: int, place: str) -> list[str]:

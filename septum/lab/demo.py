@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from septum.errors import LabLost, Problem
-from septum.lab import report
+from septum.lab import attempts, judges, lost, report, typed
 from septum.lab.installed import CHECKOUT
 from septum.lab.progress import Progress
 from septum.lab.run import Lab
 from septum.lab.story import told
 from septum.lab.terminal import Terminal
-from septum.units import MiB
 
 FOLDER = Path("build/demo")
 TABLE = CHECKOUT / "examples" / "two-systems.toml"
@@ -30,79 +29,38 @@ ATTEMPTS = 3
 # What each system's console says first, once its first process runs
 INIT_WORDS = {"blue": r"login:|root@blue:~#", "green": r"green: \S+ is up"}
 PROMPTS = {"blue": r"root@blue:~# ", "green": r"root@green:/root# "}
-# Where it writes: blue to a file on its root disk, green to its blank disk itself
-SCRATCH = {"blue": "/var/tmp/scratch", "green": "/dev/sda"}
-IN_MEMORY = {"blue": "/run/scratch", "green": "/tmp/scratch"}  # what is written, made beforehand
-
-# Each prints lines "key value"; both shells, dash and busybox's, know all of it. They are typed,
-# so each is one line, and short
-FACTS = (
-    'echo "os $(uname -a)"; echo "processors $(nproc)"; m=0; '
-    'for e in /sys/firmware/memmap/*; do read -r t <$e/type; [ "$t" = "System RAM" ] || continue; '
-    "read -r a <$e/start; read -r b <$e/end; m=$((m+b-a+1)); done; "
-    'echo "memory_bytes $m"; echo "memory_kib $(sed -n "s/MemTotal: *//p" /proc/meminfo)"; '
-    'lspci -Dn | sed "s/^/pci /"'
-)
-LEASE = (
-    "i=0; until set -- $(ip -4 -o addr show scope global) && [ $# -gt 3 ] || [ $i -ge 600 ]; "
-    'do sleep 0.2; i=$((i+1)); done; echo "lease $2 $4"; '
-    'set -- $(ip -4 route show default); echo "gateway $3"'
-)
-# Ten by which one sees that it answers, then a burst of full packets
-PINGS = (
-    "set -- $(ip -4 route show default); ping -q -c 10 -i 0.1 $3; ping -q -c 100 -i 0.01 -s 1400 $3"
-)
-WRITE_AND_READ = (
-    'count() {{ k=$1; set -- $(cat /sys/block/sda/stat); echo "$k $3 $7"; }}; '
-    'head -c {size} /dev/urandom >{memory}; echo "written $(md5sum <{memory})"; '
-    "count before; dd if={memory} of={scratch} bs=1048576 conv=fsync 2>/dev/null; sync; "
-    "echo 3 >/proc/sys/vm/drop_caches; "
-    'echo "read $(dd if={scratch} bs=1048576 count={blocks} 2>/dev/null | md5sum)"; '
-    "count after; rm {memory}"
-)
-HOST_STATE = """
-for f in {functions}; do
-    d=$(readlink /sys/bus/pci/devices/$f/driver)
-    echo "driver $f ${{d##*/}}"
-done
-echo "huge_pages $(cat /proc/sys/vm/nr_hugepages)"
-for f in $(ls /run/septum/claims 2>/dev/null | grep -v hugepages.lock); do echo "claim $f"; done
-dmesg | grep -E "DMAR:.*fault|BUG:|Oops" | sed "s/^/fault /"
-"""
 
 
 def main(folder: Path = FOLDER) -> int:
     """Run the main job, print and write its report; 0 when all is right.
 
-    A job that cannot be finished is begun again in a fresh lab: QEMU's emulation of SVM loses
-    nested guests at times. A report that is not as the table says is never asked for twice.
+    A job whose lab was lost is begun again in a fresh one: QEMU's emulation of SVM loses nested
+    guests at times. Nothing else is asked for twice: not a job that could not be finished, and
+    not a report that is not as the table says.
     """
     for attempt in range(1, ATTEMPTS):
         try:
             return once(folder)
-        except Problem as problem:
+        except LabLost as problem:
             print(f"\n{problem}\n", file=sys.stderr)
-            print(f"not finished; once more in a fresh lab ({attempt + 1} of {ATTEMPTS})")
+            print(f"the lab was lost; once more in a fresh one ({attempt + 1} of {ATTEMPTS})")
     return once(folder)
 
 
 def once(folder: Path) -> int:
-    """The main job in a lab of its own; Problem when it could not be finished."""
+    """The main job in a lab of its own; LabLost when nothing was learned of it."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     folder = folder.absolute()
     progress = Progress()
     began = time.monotonic()
     try:
-        with Lab(folder=folder / "lab", progress=progress) as lab:
+        with Lab(folder=folder / "lab", progress=progress) as lab, lost.told_apart(lambda: lab):
             job = MainJob(lab, folder, progress)
             job.seconds["lab"] = time.monotonic() - began
             found = job.run()
-    except LabLost:
-        print(f"the lab's logs are in {folder / 'lab'}", file=sys.stderr)
-        raise
     except Problem:
-        print(f"every console's log is in {folder}", file=sys.stderr)
+        print(f"every console's log is in {folder}, the lab's in {folder / 'lab'}", file=sys.stderr)
         raise
     found["seconds"]["total"] = time.monotonic() - began
     return finish(found, job.promised, folder)
@@ -110,7 +68,7 @@ def once(folder: Path) -> int:
 
 def finish(found: dict[str, Any], promised: dict[str, report.Promise], folder: Path) -> int:
     """Judge, print and keep the report; 0 when all is as the table says, else 1."""
-    failed = report.failures(found, promised)
+    failed = judges.failures(found, promised)
     found = {"sound": not failed, "failures": [str(one) for one in failed], **found}
     path = folder / "report.json"
     path.write_text(report.written(found))
@@ -135,22 +93,34 @@ class MainJob:
         self.terminals: dict[str, Terminal] = {}
         self.instances: dict[str, dict[str, Any]] = {}
         self.at_work: dict[str, tuple[float, float]] = {}
+        self.threads: dict[str, str] = {}
+        self.tried: dict[str, dict[str, Any]] = {}
+        self.dma: dict[str, Any] = {}
+        self.interrupts: list[dict[str, Any]] = []
+        self.machine: dict[str, Any] = {}
+        self.before: list[tuple[str, str]] = []
 
     def run(self) -> dict[str, Any]:
         """All steps in order; what was found."""
         self.prepare()
-        before = self.host_state()
         with ExitStack() as held:
             held.callback(self.detach)
             self.up()
             self.meet()
-            table = self.work()
+            self.work()
+            self.reach_out()
             self.down()
+        return self.found()
+
+    def found(self) -> dict[str, Any]:
+        """The report, without its verdict."""
         return {
             "instances": self.instances,
-            "interrupt_table": table,
+            "interrupt_table": self.interrupts,
             "at_the_same_time": self.overlap(),
-            "given_back": self.given_back(before),
+            "attempts": self.tried,
+            "dma": self.dma,
+            "given_back": self.given_back(),
             "seconds": self.seconds,
         }
 
@@ -167,14 +137,18 @@ class MainJob:
     def prepare(self) -> None:
         """What is here, can this host do it, and is the table sound?"""
         with self.step("check", "septum doctor, septum scan, septum check"):
-            self.lab.put(TABLE, PLACE)
+            table = attempts.reaching_table(TABLE.read_text())
+            self.lab.run(f"cat > {PLACE}", stdin=table.encode(), check=True)
             self.lab.run("modprobe -a kvm_amd vfio-pci", check=True)
             machine, table, doctor = self.together(
                 lambda: self.asked("septum scan --json"),
                 lambda: self.asked(f"septum check --json {PLACE}"),
                 lambda: self.lab.run("septum doctor", check=True).stdout,
             )
-        self.promised = report.promises(table, machine["machine"])
+        self.machine = machine["machine"]
+        sizes = {name: path.stat().st_size for name, path in self.lab.files.items()}
+        self.promised = report.promises(table, self.machine, self.lab.computer, sizes)
+        self.before = self.host_state()
         (self.folder / "doctor.txt").write_text(doctor)
 
     def up(self) -> None:
@@ -198,8 +172,8 @@ class MainJob:
         with self.step("facts", "both say what they find"):
             self.each(self.ask_facts)
 
-    def work(self) -> list[dict[str, Any]]:
-        """Both drive their devices at the same time; the interrupt table afterwards."""
+    def work(self) -> None:
+        """Both drive their devices at the same time; the interrupt table before and after."""
         interrupts = self.shown("interrupts")
         with self.step("ethernet", "both ping through their own Ethernet cards"):
             before = self.shown("exits")
@@ -208,27 +182,23 @@ class MainJob:
         with self.step("scsi", "both write to their own disks and read back"):
             self.each(self.write_and_read)
             after = self.shown("exits")
-        with self.step("tables", "septum show interrupts, septum show probes"):
-            rows, probes = self.together(
-                lambda: self.shown("interrupts"), lambda: self.shown("probes")
-            )
-            processes = self.asked("septum ps --json")
+        self.interrupts = report.interrupt_table(interrupts, self.shown("interrupts"))
         for name, said in self.instances.items():
-            address = self.promised[name].of_class(report.ETHERNET)
-            counted = [report.by_reason(rows_, name, "answered by") for rows_ in (before, between)]
-            said["exits"]["during_io"] = report.added(
-                report.by_reason(before, name), report.by_reason(after, name)
-            )
-            said["exits"]["msix_device"] = {
-                what: count
-                for what, count in report.added(*counted).items()
-                if what.startswith((address, "PCI configuration"))
-            }
+            self.see_threads(name)
+            said["on_processors"] = typed.threads(self.threads[name])
+            said["exits"] |= report.exits(self.promised[name], before, between, after)
+
+    def reach_out(self) -> None:
+        """Each reaches for what is not its own, while the other works; then a device does."""
+        for name in self.promised:
+            with self.step(f"{name} tries", f"{name} reaches for what is not its own"):
+                self.tried[name] = self.while_the_other_works(name, self.attempt)
+        name = attempts.DMA_INSTANCE
+        with self.step("dma", f"a device of {name}'s aims DMA beyond {name}'s memory"):
+            self.dma = self.while_the_other_works(name, self.aim_dma)
+        probes = self.shown("probes")
+        for name, said in self.instances.items():
             said["concealed"] = report.concealed(probes, name)
-            said["on_processors"] = next(
-                row["processors"] for row in processes if row["name"] == name
-            )
-        return report.interrupt_table(interrupts, rows)
 
     def down(self) -> None:
         """Green switches itself off, blue is stopped from outside."""
@@ -251,7 +221,12 @@ class MainJob:
 
     def await_init(self, name: str) -> None:
         started = time.monotonic()
-        self.terminals[name].wait_for(INIT_WORDS[name], PATIENCE)
+        try:
+            self.terminals[name].wait_for(INIT_WORDS[name], PATIENCE)
+        except Problem as problem:
+            if self.was_lost(name):
+                raise LabLost(f"{name} was lost on its way", because=str(problem)) from problem
+            raise
         self.seconds[f"{name} until init"] = time.monotonic() - started
         rows = self.shown("exits", name)
         self.instances[name] = {"exits": {"until_init": report.by_reason(rows, name)}}
@@ -261,25 +236,49 @@ class MainJob:
     def ask_facts(self, name: str) -> None:
         terminal = self.terminals[name]
         terminal.quiet_shell(PATIENCE)
-        found = report.facts(terminal.ask(FACTS, PATIENCE).text)
+        found = report.facts(terminal.ask(typed.FACTS, PATIENCE).text)
         self.instances[name] = {**found, **self.instances[name]}
-        self.instances[name]["lease"] = terminal.ask(LEASE, PATIENCE).text
+        self.instances[name]["lease"] = terminal.ask(typed.LEASE, PATIENCE).text
+        self.see_threads(name)
 
     def ping(self, name: str) -> None:
         started = time.monotonic()
-        answer = self.terminals[name].ask(PINGS, PATIENCE, check=False)
+        answer = self.terminals[name].ask(typed.PINGS, PATIENCE, check=False)
         self.at_work[name] = (started, time.monotonic())
         lease = self.instances[name].pop("lease")
         self.instances[name]["ethernet"] = report.ethernet(f"{lease}\n{answer.text}")
 
     def write_and_read(self, name: str) -> None:
-        size = report.SCRATCH_BYTES
-        script = WRITE_AND_READ.format(
-            size=size, blocks=size // MiB, scratch=SCRATCH[name], memory=IN_MEMORY[name]
-        )
-        answer = self.terminals[name].ask(script, PATIENCE)
+        answer = self.terminals[name].ask(typed.write_and_read(name), PATIENCE)
         self.at_work[name] = (self.at_work[name][0], time.monotonic())
         self.instances[name]["scsi"] = report.scsi(answer.text)
+
+    # ---- what is not its own
+
+    def attempt(self, name: str) -> dict[str, Any]:
+        """What it tried by its processor, what that answered, and what the VMM recorded."""
+        before = report.by_reason(self.shown("exits", name), name, "answered by")
+        tried = attempts.by_processor(self.terminals[name], self.promised[name], PATIENCE)
+        after = report.by_reason(self.shown("exits", name), name, "answered by")
+        return {"tried": tried, "recorded": attempts.recorded(before, after)}
+
+    def aim_dma(self, name: str) -> dict[str, Any]:
+        """What its controller tried, and what the host's IOMMU refused."""
+        mine = attempts.controller_of(self.promised[name], self.machine)
+        scratch, aims = typed.SCRATCH[name], attempts.aims(self.promised)
+        done = attempts.by_device(self.terminals[name], mine, aims, scratch, PATIENCE)
+        return {"instance": name, **done, "faults": report.dma_faults(self.complaints())}
+
+    def while_the_other_works(
+        self, name: str, does: Callable[[str], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """What one does, and beside it how the other one's work went on."""
+        (other,) = self.promised.keys() - {name}
+        command = attempts.bystanding(typed.SCRATCH[other])
+        done, text = self.together(
+            lambda: does(name), lambda: self.terminals[other].ask(command, PATIENCE).text
+        )
+        return {**done, "neighbour": attempts.neighbour(text)}
 
     # ---- what the lab's host says
 
@@ -292,15 +291,35 @@ class MainJob:
         """A command's answer in JSON."""
         return json.loads(self.lab.run(command, timeout=PATIENCE, check=True).stdout)
 
+    def was_lost(self, name: str) -> bool:
+        """Whether an instance that never got to its first process was lost by QEMU."""
+        (row,) = [row for row in self.asked("septum ps --json") if row["name"] == name]
+        owners = report.by_reason(self.shown("exits", name), name, "answered by")
+        return lost.was_lost_on_its_way(row, owners, self.complaints())
+
+    def see_threads(self, name: str) -> None:
+        """Where its processors' threads are now; all such looks are kept."""
+        (pid,) = [row["pid"] for row in self.asked("septum ps --json") if row["name"] == name]
+        said = self.lab.run(typed.THREADS.format(pid=pid), check=True).stdout
+        self.threads[name] = self.threads.get(name, "") + said
+
     def host_state(self) -> list[tuple[str, str]]:
         """Drivers, huge pages, claims and the kernel's complaints."""
         functions = " ".join(at for one in self.promised.values() for at in one.functions)
-        said = self.lab.run(HOST_STATE.format(functions=functions)).stdout
+        said = self.lab.run(typed.HOST_STATE.format(functions=functions)).stdout
         return list(report.lines_of(said))
 
-    def given_back(self, before: list[tuple[str, str]]) -> dict[str, Any]:
+    def complaints(self) -> list[str]:
+        """What the host's kernel has complained of since the job began."""
+        return [
+            value
+            for key, value in self.host_state()
+            if key == "fault" and (key, value) not in self.before
+        ]
+
+    def given_back(self) -> dict[str, Any]:
         """What was taken, as it was and as it is now."""
-        return report.given_back(before, self.host_state())
+        return report.given_back(self.before, self.host_state(), self.dma["faults"])
 
     def overlap(self) -> float:
         """Seconds during which both were at work."""

@@ -63,6 +63,7 @@ class Lab:
         self.port = 0
         self.qemu = Path()
         self.sockets = Path()
+        self.files: dict[str, Path] = {}
         self.key = Path()
         self.known_hosts = Path()
         self.starts = 0
@@ -95,7 +96,8 @@ class Lab:
         self.sockets = Path(tempfile.mkdtemp(prefix="septum-lab-"))
         with self.progress.step("starting the lab computer"):
             started = time.monotonic()
-            self._start_qemu({**built.files, disk.name: disk, **self.more_files})
+            self.files = {**built.files, disk.name: disk, **self.more_files}
+            self._start_qemu(self.files)
             self._await_ssh()
             self.boot_seconds = time.monotonic() - started
         if self.outlives_us:

@@ -33,6 +33,7 @@ def told(found: Row, promised: Mapping[str, Promise]) -> str:
     for label, cells in _rows(found, promised):
         lines += side_by_side(label, cells)
     lines += ["", f"interrupt table {dashes(COLUMNS - 16)}", *interrupts(found)]
+    lines += ["", f"DMA {dashes(COLUMNS - 4)}", *_dma(found["dma"])]
     lines += ["", f"given back {dashes(COLUMNS - 11)}", *_given_back(found["given_back"])]
     lines += ["", f"seconds {dashes(COLUMNS - 8)}", *seconds(found["seconds"])]
     lines += ["", rule(), *verdict(found), rule()]
@@ -45,10 +46,7 @@ def _rows(found: Row, promised: Mapping[str, Promise]) -> Iterable[tuple[str, li
     yield "system", [_system(said["os"]) for said, _ in says]
     yield (
         "processors",
-        [
-            [f"{said['processors']}, on the computer's {joined(said['on_processors'])}"]
-            for said, _ in says
-        ],
+        [_processors(said) for said, _ in says],
     )
     yield (
         "memory",
@@ -62,6 +60,35 @@ def _rows(found: Row, promised: Mapping[str, Promise]) -> Iterable[tuple[str, li
     yield "Ethernet", [_ethernet(said["ethernet"]) for said, _ in says]
     yield "SCSI disk", [_scsi(said["scsi"]) for said, _ in says]
     yield "exits", [_exits(said["exits"]) for said, _ in says]
+    yield "tried", [_tried(found["attempts"][name]) for name in promised]
+
+
+def _processors(said: Row) -> list[str]:
+    return [
+        str(said["processors"]),
+        *(
+            f"{thread}: may run on the computer's {joined(where['allowed'])}; "
+            f"ran on {joined(where['ran_on'])}"
+            for thread, where in said["on_processors"].items()
+        ),
+    ]
+
+
+def _tried(made: Row) -> list[str]:
+    kinds = [row["what"] for row in made["tried"]]
+    counted = ", ".join(f"{kind} {kinds.count(kind)}" for kind in dict.fromkeys(kinds))
+    answers = joined(sorted({row["answered"] for row in made["tried"]}))
+    seen = sum(made["recorded"].values())
+    return [
+        f"to read and write what is not its own: {counted}; answered {answers}",
+        f"recorded: {seen} exits",
+        _went_on(made["neighbour"]),
+    ]
+
+
+def _went_on(said: Row) -> str:
+    pings = f"{said['pings_answered']} of {said['pings_sent']}"
+    return f"meanwhile {pings} of the other's pings were answered"
 
 
 def _system(os: str) -> list[str]:
@@ -84,6 +111,7 @@ def _concealed(addresses: Sequence[str], promise: Promise) -> list[str]:
 def _ethernet(said: Row) -> list[str]:
     return [
         f"lease {said['address']} on {said['interface']}" if said["lease"] else "no lease",
+        f"card {said['function'][5:]}, {said['mac']}",
         f"{said['pings_answered']} of {said['pings_sent']} pings answered by {said['gateway']}",
     ]
 
@@ -91,6 +119,7 @@ def _ethernet(said: Row) -> list[str]:
 def _scsi(said: Row) -> list[str]:
     same = "the same" if said["equal"] else "NOT THE SAME"
     return [
+        f"{said['serial']}, {said['size'] // MiB:,} MiB, by {said['function'][5:]}",
         f"{said['bytes_written'] / MiB:.1f} MiB written, {said['bytes_read'] / MiB:.1f} MiB read",
         f"back with caches dropped: {same}",
         f"md5 {said['read']}",
@@ -102,7 +131,8 @@ def _exits(said: Row) -> list[str]:
     return [
         f"until init: {sum(first.values()):,} ({counts(first)})",
         f"during the I/O: {sum(during.values()):,} ({counts(during) or 'none'})",
-        f"added by the Ethernet card's I/O: {sum(device.values())}",
+        f"added by the Ethernet card's I/O: {sum(device.values())}, by the SCSI controller's: "
+        f"{sum(said['scsi_device'].values())}",
     ]
 
 
@@ -112,7 +142,7 @@ def counts(counts: Mapping[str, int]) -> str:
 
 
 def interrupts(found: Row) -> list[str]:
-    columns = ("instance", "request", "device", "handled_by", "handler", "count", "during I/O")
+    columns = ("instance", "request", "device", "handled_by", "handler", "count", "in I/O")
     rows = [
         [
             *(str(row.get(name) or "") for name in columns[:5]),
@@ -137,6 +167,16 @@ def _number(row: Row, key: str) -> str:
     return "-" if value is None else f"{value:,}"
 
 
+def _dma(found: Row) -> list[str]:
+    refused = [(one["how"], one["address"]) for one in found["faults"]]
+    lines = [f"{found['device']}, {found['instance']}'s, was made to reach for"]
+    for aim in found["aims"]:
+        what = f"{aim['how'].lower()} {aim['address']} ({aim['of']})"
+        is_refused = (aim["how"], aim["address"]) in refused
+        lines.append(f"  {what}: {'refused by the IOMMU' if is_refused else 'NOT REFUSED'}")
+    return [*lines, f"  {_went_on(found['neighbour'])}; {found['instance']}'s disk works again"]
+
+
 def _given_back(found: Row) -> list[str]:
     drivers = [
         f"{address[5:]} to {after or 'no driver, as before'}"
@@ -146,9 +186,14 @@ def _given_back(found: Row) -> list[str]:
     claims = joined(found["claims"]) or "none"
     faults = joined(found["faults"]) or "none"
     return [
-        f"functions     {', '.join(drivers)}",
+        *textwrap.wrap(
+            ", ".join(drivers),
+            COLUMNS,
+            initial_indent="functions     ",
+            subsequent_indent=" " * LABEL,
+        ),
         f"huge pages    {after} reserved, {before} before",
-        f"claims        {claims} left; faults of the IOMMU or the kernel: {faults}",
+        f"claims        {claims} left; other faults of the IOMMU or the kernel: {faults}",
     ]
 
 

@@ -15,10 +15,11 @@ import pytest
 
 from septum.lab import report
 from septum.lab.computer import read_computer
-from septum.lab.demo import LEASE, PATIENCE, PINGS, PROMPTS
+from septum.lab.demo import PATIENCE, PROMPTS
 from septum.lab.installed import CHECKOUT
 from septum.lab.run import Lab
 from septum.lab.terminal import Terminal
+from septum.lab.typed import LEASE, PINGS
 
 TABLE = CHECKOUT / "examples" / "two-roots.toml"
 PLACE = "/var/tmp/two-roots.toml"

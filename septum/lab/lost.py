@@ -1,0 +1,62 @@
+"""Was the lab lost, or did what was tried in it fail? By evidence, never by the failure itself.
+
+QEMU's emulation of SVM loses a nested guest at times, or the lab computer with it: the lab host's
+kernel panics over a corrupted stack, or finds that a processor's timer has stopped; the lab falls
+silent; or a guest that did nothing wrong never gets to its first process. septum/lab/qemu.py puts
+the commonest cause right. What is done again in a fresh lab is what was lost by one of these, and
+nothing else: a check that failed has failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from septum.engine.kvm.exits import TRIPLE_FAULT
+from septum.errors import LabLost, Problem
+from septum.lab.run import PANIC, Lab
+
+TIMER_STOPPED = b"Possible timer handling issue on cpu="  # after 21 s without one tick
+
+
+def evidence(lab: Lab) -> str:
+    """How one sees that the lab computer was lost; "" when it was not."""
+    if not lab.alive():
+        return "QEMU has ended"
+    if lab.console_log.exists():
+        for line in lab.console_log.read_bytes().splitlines():
+            if PANIC in line or TIMER_STOPPED in line:
+                return f"the lab host says: {line.decode(errors='replace').strip()}"
+    return "" if lab.answers() else "the lab does not answer"
+
+
+@contextmanager
+def told_apart(
+    the_lab: Callable[[], Lab | None], failures: tuple[type[BaseException], ...] = (Problem,)
+) -> Iterator[None]:
+    """Raise LabLost in the place of one of these failures, when there is evidence for it.
+
+    the_lab: asked after a failure; None when no lab had been started by then.
+    """
+    try:
+        yield
+    except LabLost:
+        raise
+    except failures as failure:
+        lab = the_lab()
+        if lab is not None and (because := evidence(lab)):
+            remedy = f"see {lab.folder}"
+            raise LabLost("the lab was lost", because=because, remedy=remedy) from failure
+        raise
+
+
+def was_lost_on_its_way(
+    row: Mapping[str, object], owners: Mapping[str, int], complaints: Sequence[str]
+) -> bool:
+    """Whether QEMU lost a guest that never got to its first process.
+
+    row: its line of septum ps; owners: its exits by who answered; complaints: of the host's
+    kernel. It must have been refused nothing: then what stopped it may be Septum's doing.
+    """
+    is_silent = row["state"] == "running" or TRIPLE_FAULT in (row["reason"], row["ending"])
+    return is_silent and not owners.get("no memory") and not complaints
