@@ -28,6 +28,11 @@ class _Probe:
         self.offset = 0
         self.reason = ""
 
+    def also(self, answer: str) -> None:
+        """It was answered otherwise than before: both are told, whichever came first."""
+        if answer not in self.answer:
+            self.answer = f"{self.answer}, {answer}"
+
 
 class ProbeRecord:
     """Counts of accesses to configuration space, by the function asked for."""
@@ -50,6 +55,8 @@ class ProbeRecord:
             self.beyond += 1
         else:
             probe.reads += 1
+            if answer != probe.answer:
+                probe.also(answer)
 
     def write(self, address: PciAddress, answer: str, offset: int, refused: str = "") -> None:
         """Count a write; `refused` is why it was dropped, kept for the first such register."""
@@ -58,6 +65,8 @@ class ProbeRecord:
             self.beyond += 1
             return
         probe.writes += 1
+        if answer != probe.answer:
+            probe.also(answer)
         if refused:
             if not probe.refused:
                 probe.offset, probe.reason = offset, refused
@@ -74,7 +83,7 @@ class ProbeRecord:
         return sorted(
             address
             for address, probe in self._probes.items()
-            if probe.answer == ABSENT and probe.reads + probe.writes
+            if ABSENT in probe.answer and probe.reads + probe.writes
         )
 
     def rows(self) -> list[dict[str, object]]:

@@ -64,3 +64,15 @@ def test_numbers_lead_back() -> None:
     assert numbers.address(ON_THE_MACHINE) == SEEN
     assert numbers.machine(SEEN) == ON_THE_MACHINE
     assert numbers.machine(HOST) == HOST
+
+
+def test_an_answer_that_changes_is_told() -> None:
+    """An own function that was once answered as absent must not pass for one that never was."""
+    asked = responder()
+    asked.read(SEEN, 0, 4)
+    asked.probes.read(SEEN, "absent")
+    asked.probes.read(SEEN, "absent")
+    asked.read(SEEN, 0, 4)
+    (row,) = asked.probes.rows()
+    assert row["answer"] == "exposed, absent" and row["reads"] == 4
+    assert asked.probes.absent() == [SEEN]
