@@ -68,7 +68,7 @@ COMMON = (
 BLUE_TREE = Tree(
     "blue-tree",
     (*COMMON, "lz4", "busybox-static", "linux-image-amd64"),
-    ("sym53c8xx", "sd_mod", "ext4", "crc32c_generic", "crc32c_intel", "e1000e"),
+    ("sym53c8xx", "nvme", "sd_mod", "ext4", "crc32c_generic", "crc32c_intel", "e1000e"),
 )
 HOST_TREE = Tree(
     "host-tree",

@@ -17,9 +17,9 @@ from tests.captured import two_roots
 from tests.discovery.test_enumeration import by_ports, responder, scan
 from tests.discovery.test_view import a_partition
 
-# On the machine: 80:01.0 leads to 81 (Ethernet), 80:02.0 to 82 (SCSI); 00:05.0 to a switch,
+# On the machine: 80:01.0 leads to 81 (Ethernet), 80:02.0 to 82 (NVMe); 00:05.0 to a switch,
 # 01:00.0, whose ports 02:00.0 and 02:01.0 lead to 03 (Ethernet) and 04 (NVMe).
-ETHERNET, SCSI, BELOW, NVME = "81:00.0", "82:00.0", "03:00.0", "04:00.0"
+ETHERNET, DISK, BELOW, NVME = "81:00.0", "82:00.0", "03:00.0", "04:00.0"
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def places(seen: View) -> dict[str, str]:
 
 
 def test_the_second_root_bus_as_the_first(machine: Machine) -> None:
-    seen = view(machine, presented(ETHERNET, SCSI, bus_80="00"))
+    seen = view(machine, presented(ETHERNET, DISK, bus_80="00"))
     assert places(seen) == {
         "81:00.0": "01:00.0", "82:00.0": "02:00.0", "80:01.0": "00:01.0", "80:02.0": "00:02.0",
     }  # fmt: skip
@@ -65,7 +65,7 @@ def test_the_second_root_bus_as_the_first(machine: Machine) -> None:
 
 
 def test_bars_stay_where_the_machine_has_them(machine: Machine) -> None:
-    seen = view(machine, presented(ETHERNET, SCSI, bus_80="00"))
+    seen = view(machine, presented(ETHERNET, DISK, bus_80="00"))
     for function in seen.functions:
         own = machine.function(seen.machine(function.address))
         assert own is not None and function.bars == own.bars
@@ -116,10 +116,10 @@ def test_what_is_not_presented_stays(machine: Machine) -> None:
 @pytest.mark.parametrize(
     "partition",
     [
-        presented(ETHERNET, SCSI, bus_80="00"),
+        presented(ETHERNET, DISK, bus_80="00"),
         presented(BELOW, bus_03="00"),
         presented(BELOW, NVME, bus_01="00"),
-        presented(ETHERNET, SCSI, bus_81="90"),
+        presented(ETHERNET, DISK, bus_81="90"),
     ],
     ids=lambda partition: str(partition.present[0][0]),
 )
@@ -135,7 +135,7 @@ def test_a_scan_finds_it_there_and_nowhere_else(machine: Machine, partition: Par
 
 def test_its_pins_arrive_at_the_root_it_sees(machine: Machine) -> None:
     """Swizzled along the bridges it sees; named by _PRT at the devices it sees."""
-    moved = view(machine, presented(ETHERNET, SCSI, bus_80="00"))
+    moved = view(machine, presented(ETHERNET, DISK, bus_80="00"))
     routing = route(moved)
     assert {(entry.bus, entry.device) for entry in routing.prt} == {(0, 1), (0, 2)}
     assert set(routing.gsi_of) == {one.address for one in moved.functions}
