@@ -283,20 +283,20 @@ class PhysicalMap:
             end = min(end, self.pages_of(self._regions[at + 1].span).start)
         every = Span(start, end - start)
         if isinstance(region.what, Played):
-            return every, Emulate(0, region.why or f"{region.owner}: played by the VMM")
+            return every, Emulate(0, region.why or "played by the VMM")
         if region.closed:
-            return every, Emulate(0, f"{region.owner}: {region.closed}")
+            return every, Emulate(0, region.closed)
         if not region.alone:
             if not (region.span.start <= page.start and page.end <= region.span.end):
-                return page, Emulate(0, f"{region.owner}: not a whole page")
+                return page, Emulate(0, "not a whole page")
             start = max(start, align_up(region.span.start, self.page))
             end = min(end, align_down(region.span.end, self.page))
             every = Span(start, end - start)
         if region.machine is None or region.machine == region.span.start:
             return every, _ACCEPTED
         if (region.machine + page.start - region.span.start) % self.page:
-            return every, Emulate(0, f"{region.owner}: does not start at a page of the machine")
-        return every, Modify(region.machine, region.why or region.owner)
+            return every, Emulate(0, "it does not start at a page of the machine")
+        return every, Modify(region.machine, region.why or "on the machine it is elsewhere")
 
 
 def outside(span: Span, other: Span) -> tuple[Span, ...]:
