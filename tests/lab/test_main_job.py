@@ -170,9 +170,13 @@ def test_leases_are_taken_back_under_traffic(job: Job, lab: Lab) -> None:
     late = report.added(again, owners_counts(job, "blue"))
     assert not [what for what in late if what.startswith(BLUES_ETHERNET)], late
     leases = report.by_reason(job.job.shown("exits", "blue"), "blue", "lease")
-    assert leases["revoked"] >= 1
-    held_now = [row["to"] for row in job.job.shown("translations", "blue")]
-    assert any(str(row).startswith(BLUES_ETHERNET) for row in held_now)
+    assert leases["revoked, processor"] >= 1 and leases["revoked, devices"] >= 1
+    held_now = [
+        row["held by"]
+        for row in job.job.shown("translations", "blue")
+        if row["to"] == f"{BLUES_ETHERNET} BAR 0"
+    ]
+    assert held_now == ["processor, devices"]
 
 
 # ---- processors
