@@ -41,15 +41,14 @@ WORK = (
 )
 
 
-@pytest.fixture
-def with_sata(lab: Lab) -> Iterator[Lab]:
-    """Another lab computer. The usual one waits idle beside it."""
-    with Lab(read_computer("messages")) as other:
-        yield other
+@pytest.fixture(scope="module")
+def running_lab() -> Iterator[Lab]:
+    """Another lab computer than that of the other tests, for those of this file."""
+    with Lab(read_computer("messages")) as lab:
+        yield lab
 
 
-def test_a_disk_behind_one_message(with_sata: Lab, tmp_path: Path) -> None:
-    lab = with_sata
+def test_a_disk_behind_one_message(lab: Lab, tmp_path: Path) -> None:
     (tmp_path / "table.toml").write_text(TABLE)
     lab.put(tmp_path / "table.toml", "/var/tmp/messages.toml")
     lab.run("modprobe -a kvm_amd vfio-pci", check=True)

@@ -51,24 +51,56 @@ DISKS = {
 
 
 @pytest.fixture(scope="module")
-def job() -> Iterator[tuple[Lab, dict[str, Terminal]]]:
-    """Both systems at quiet shells."""
-    terminals: dict[str, Terminal] = {}
+def running_lab() -> Iterator[Lab]:
+    """Another lab computer than that of the other tests, for those of this file."""
     with Lab(read_computer("two-roots")) as lab:
-        lab.put(TABLE, PLACE)
-        lab.run("modprobe -a kvm_amd vfio-pci", check=True)
-        lab.run(f"septum up {PLACE}", timeout=PATIENCE, check=True)
-        try:
-            for name in PLACES:
-                terminals[name] = Terminal(lab, name, lab.folder / f"{name}.log")
-            for name, terminal in terminals.items():
-                terminal.wait_for(PROMPTS[name], PATIENCE)
-                terminal.quiet_shell(PATIENCE)
-            yield lab, terminals
-        finally:
-            for terminal in terminals.values():
-                terminal.close()
-            lab.run("septum down", timeout=PATIENCE)
+        yield lab
+
+
+class Systems:
+    """Both systems, and their consoles at quiet shells."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.starts = 0  # of the lab computer, when they were started in it
+        self.terminals: dict[str, Terminal] = {}
+
+    def begin(self) -> None:
+        self.end()
+        self.lab.put(TABLE, PLACE)
+        self.lab.run("modprobe -a kvm_amd vfio-pci", check=True)
+        self.lab.run("septum down", timeout=PATIENCE)
+        self.lab.run(f"septum up {PLACE}", timeout=PATIENCE, check=True)
+        for name in PLACES:
+            self.attach(name)
+        self.starts = self.lab.starts
+
+    def attach(self, name: str) -> Terminal:
+        terminal = Terminal(self.lab, name, self.lab.folder / f"{name}.log")
+        self.terminals[name] = terminal
+        terminal.wait_for(PROMPTS[name], PATIENCE)
+        terminal.quiet_shell(PATIENCE)
+        return terminal
+
+    def end(self) -> None:
+        for terminal in self.terminals.values():
+            terminal.close()
+        self.terminals.clear()
+
+
+@pytest.fixture(scope="module")
+def both(running_lab: Lab) -> Iterator[Systems]:
+    systems = Systems(running_lab)
+    yield systems
+    systems.end()
+
+
+@pytest.fixture
+def systems(lab: Lab, both: Systems) -> Systems:
+    """Both at work; started anew when the lab they ran in was lost."""
+    if both.starts != lab.starts:
+        both.begin()
+    return both
 
 
 def rows(lab: Lab, subject: str, name: str) -> list[dict[str, Any]]:
@@ -76,13 +108,9 @@ def rows(lab: Lab, subject: str, name: str) -> list[dict[str, Any]]:
     return [row for row in found if row["instance"] == name]
 
 
-@pytest.mark.lab
 @pytest.mark.parametrize("name", PLACES)
-def test_it_finds_its_own_as_bus_0_and_works(
-    job: tuple[Lab, dict[str, Terminal]], name: str
-) -> None:
-    lab, terminals = job
-    ask = terminals[name].ask
+def test_it_finds_its_own_as_bus_0_and_works(lab: Lab, systems: Systems, name: str) -> None:
+    ask = systems.terminals[name].ask
     listed = re.findall(r"^(0000:\S+) (\S+): (\S+)", ask("lspci -Dn", PATIENCE).text, re.M)
     assert {address for address, *_ in listed} == {*PLACES[name], HOST_BRIDGES[name]}
     told = {row["address"]: row.get("machine") for row in rows(lab, "devices", name)}
@@ -101,9 +129,7 @@ def test_it_finds_its_own_as_bus_0_and_works(
     assert faults == "0"
 
 
-@pytest.mark.lab
-def test_leases_are_of_both_sides(job: tuple[Lab, dict[str, Terminal]]) -> None:
-    lab, _ = job
+def test_leases_are_of_both_sides(lab: Lab, systems: Systems) -> None:
     for name in PLACES:
         held: dict[str, set[str]] = {}
         for row in rows(lab, "translations", name):
@@ -115,13 +141,9 @@ def test_leases_are_of_both_sides(job: tuple[Lab, dict[str, Terminal]]) -> None:
         assert held["memory"] == {"processor, devices"}
 
 
-@pytest.mark.lab
-def test_what_is_behind_a_switch_stands_on_the_root_bus_itself(
-    job: tuple[Lab, dict[str, Terminal]]
-) -> None:
+def test_what_is_behind_a_switch_stands_on_the_root_bus_itself(lab: Lab, systems: Systems) -> None:
     """Bus 3 as bus 0, while blue goes on: no bridge is on the way, and 00:00.0 is the card."""
-    lab, terminals = job
-    terminals.pop("green").close()
+    systems.terminals.pop("green").close()
     lab.run("septum down green", timeout=PATIENCE, check=True)
     blue_s = re.compile(r"\[instances\.blue\].*?(?=\[instances\.green\])", re.S)
     alone = blue_s.sub("", TABLE.read_text())
@@ -129,9 +151,8 @@ def test_what_is_behind_a_switch_stands_on_the_root_bus_itself(
     assert 'present = { "0000:03" = "0000:00" }' in alone
     lab.run(f"cat > {PLACE}.alone", stdin=alone.encode(), check=True)
     lab.run(f"septum up {PLACE}.alone", timeout=PATIENCE, check=True)
-    terminals["green"] = terminal = Terminal(lab, "green", lab.folder / "green-alone.log")
-    terminal.wait_for(PROMPTS["green"], PATIENCE)
-    terminal.quiet_shell(PATIENCE)
+    terminal = systems.attach("green")
+    systems.starts = 0  # the table is another's from now on
     listed = re.findall(r"^(0000:\S+) (\S+): \S+", terminal.ask("lspci -Dn", PATIENCE).text, re.M)
     assert dict(listed) == {"0000:00:00.0": "0200", "0000:00:01.0": "0600"}
     lease = terminal.ask(LEASE, PATIENCE).text
