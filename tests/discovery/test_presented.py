@@ -18,8 +18,8 @@ from tests.discovery.test_enumeration import by_ports, responder, scan
 from tests.discovery.test_view import a_partition
 
 # On the machine: 80:01.0 leads to 81 (Ethernet), 80:02.0 to 82 (NVMe); 00:05.0 to a switch,
-# 01:00.0, whose ports 02:00.0 and 02:01.0 lead to 03 (Ethernet) and 04 (NVMe).
-ETHERNET, DISK, BELOW, NVME = "81:00.0", "82:00.0", "03:00.0", "04:00.0"
+# 01:00.0, whose ports 02:00.0, 02:01.0 and 02:02.0 lead to 03 (Ethernet), 04 (NVMe), 05 (SCSI).
+ETHERNET, DISK, BELOW, NVME, LINE = "81:00.0", "82:00.0", "03:00.0", "04:00.0", "05:00.0"
 
 
 @pytest.fixture(scope="module")
@@ -139,9 +139,15 @@ def test_its_pins_arrive_at_the_root_it_sees(machine: Machine) -> None:
     routing = route(moved)
     assert {(entry.bus, entry.device) for entry in routing.prt} == {(0, 1), (0, 2)}
     assert set(routing.gsi_of) == {one.address for one in moved.functions}
+    below = route(view(machine, presented(LINE, bus_01="00")))
+    assert [(entry.bus, entry.device, entry.pin) for entry in below.prt] == [(0, 0, 2)], (
+        "its pin A is C behind port 2 of the switch, which is device 0 of the root bus it sees"
+    )
     alone = route(view(machine, presented(BELOW, bus_03="00")))
     assert [(entry.bus, entry.device, entry.pin) for entry in alone.prt] == [(0, 0, 0)]
 
 
 def test_below_a_bus_is_what_stands_behind_its_bridges(machine: Machine) -> None:
-    assert at(behind(machine, PciBus(0, 1))) == ["01:00.0", "02:00.0", "02:01.0", BELOW, NVME]
+    assert at(behind(machine, PciBus(0, 1))) == [
+        *("01:00.0", "02:00.0", "02:01.0", "02:02.0", BELOW, NVME, LINE),
+    ]

@@ -152,8 +152,8 @@ def test_what_stands_below_a_switch_has_ports_of_its_own_there() -> None:
     assert said[upstream] == f"x3130-upstream,id=switch,bus={said[upstream - 1].split(',')[1][3:]}"
     assert said[upstream - 1].startswith("pcie-root-port,")
     below = [device for device in said if device.startswith("xio3130-downstream")]
-    assert len(below) == 2 and all(device.endswith("bus=switch") for device in below)
-    for name, port in zip(("ethernet-2", "nvme-2"), below, strict=True):
+    assert len(below) == 3 and all(device.endswith("bus=switch") for device in below)
+    for name, port in zip(("ethernet-2", "nvme-2", "scsi"), below, strict=True):
         (device,) = [device for device in said if f"id={name}," in device]
         assert f"bus={port.split(',')[1][3:]}," in device
 

@@ -8,7 +8,11 @@ from septum.units import PciAddress
 from tests.captured import two_roots
 
 ETHERNET, DISK = "0000:81:00.0", "0000:82:00.0"  # on the second root bus
-BELOW = {"0000:03:00.0": "0000:02:00.0", "0000:04:00.0": "0000:02:01.0"}  # and its switch's port
+BELOW = {  # and its switch's port
+    "0000:03:00.0": "0000:02:00.0",
+    "0000:04:00.0": "0000:02:01.0",
+    "0000:05:00.0": "0000:02:02.0",
+}
 
 
 def test_each_function_to_divide_has_a_group_with_nobody_but_its_port() -> None:

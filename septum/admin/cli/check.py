@@ -6,11 +6,12 @@ from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 
 from septum.admin.cli import tables
 from septum.admin.cli.listing import in_json, table
+from septum.discovery.view import view
 from septum.machine.model import Machine
 from septum.partitions.findings import UnsoundTable
 from septum.partitions.model import Partition, PartitionTable
 from septum.settings import manual
-from septum.units import PciAddress, size_text
+from septum.units import size_text
 
 HELP = "say whether a partition table is sound: what is owned by whom, or all that is wrong"
 INSTANCES = ("instance", "memory", "processors", "kernel")
@@ -56,11 +57,11 @@ def summary(sound: PartitionTable, machine: Machine) -> list[str]:
     count = len(sound.partitions)
     lines = [f"sound: {count} instance{'s' * (count != 1)} on {machine.name}", ""]
     lines.append(table([_instance(one) for one in sound.partitions], INSTANCES))
-    owned = [
-        _function(machine, one, address) for one in sound.partitions for address in one.functions
-    ]
+    owned = [row for one in sound.partitions for row in _functions(machine, one)]
     if owned:
-        lines += ["", table(owned, FUNCTIONS)]
+        # Only where a bus is presented as another are the two addresses not the same.
+        moved = any(row["found_at"] != row["function"] for row in owned)
+        lines += ["", table(owned, (*FUNCTIONS, *(("found_at",) if moved else ())))]
     return lines
 
 
@@ -79,14 +80,22 @@ def _instance(partition: Partition) -> dict[str, object]:
     }
 
 
-def _function(machine: Machine, owner: Partition, address: PciAddress) -> dict[str, object]:
-    function = machine.function(address)
-    return {
-        "function": str(address),
-        "owner": owner.name,
-        "linux_driver": function.driver if function else None,
-        "used_by": function.consumers if function else None,
-    }
+def _functions(machine: Machine, owner: Partition) -> list[dict[str, object]]:
+    """Its functions; `found_at` is where it will find them."""
+    numbers = view(machine, owner).numbers
+    rows: list[dict[str, object]] = []
+    for address in owner.functions:
+        function = machine.function(address)
+        rows.append(
+            {
+                "function": str(address),
+                "owner": owner.name,
+                "linux_driver": function.driver if function else None,
+                "used_by": function.consumers if function else None,
+                "found_at": str(numbers.address(address)),
+            }
+        )
+    return rows
 
 
 def sound_json(sound: PartitionTable, machine: Machine, files_checked: bool) -> str:

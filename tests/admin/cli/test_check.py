@@ -16,6 +16,7 @@ from septum.partitions.draft import Draft
 from septum.platforms.pc import Pc
 from septum.settings import manual
 from tests.captured import LAB
+from tests.house.source import ROOT
 from tests.machines import a_machine
 
 TABLE = """\
@@ -103,3 +104,14 @@ def test_its_help_is_the_manual_of_tables(capsys: pytest.CaptureFixture[str]) ->
         main(["check", "--help"])
     assert ended.value.code == 0
     assert manual() in capsys.readouterr().out
+
+
+def test_where_a_bus_is_presented_it_says_where_functions_are_found(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    captured = ["--machine", str(Path(LAB).with_name("two-roots.tar.gz"))]
+    assert main(["check", str(ROOT / "examples/two-roots.toml"), *captured]) == 0
+    said = capsys.readouterr().out
+    assert "FOUND AT" in said
+    found = {line.split()[0]: line.split()[-1] for line in said.splitlines() if "0000:" in line}
+    assert found["0000:81:00.0"] == "0000:01:00.0" and found["0000:03:00.0"] == "0000:02:00.0"
