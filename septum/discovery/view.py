@@ -164,8 +164,8 @@ def _roots(
             shown = root._replace(
                 domain=seen.domain, first=seen.bus, last=seen.bus + root.last - root.first
             )
-            used.setdefault((seen.domain, seen.bus), shown)
-            if below:
+            # The machine's own bus of that number gives way to one that is presented as it.
+            if below or (seen.domain, seen.bus) not in used:
                 used[seen.domain, seen.bus] = _widened(shown, below)
     if (0, 0) not in used:
         is_function = any(root.is_function for root in machine.root_buses)
