@@ -36,6 +36,16 @@ class Claim:
         self.root = root
 
     def __enter__(self) -> Claim:
+        with self.journal.locked(self.address):
+            self._entry = self._taken()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self.journal.locked(self.address):
+            self._give_back(self._entry)
+
+    def _taken(self) -> Entry:
+        """Take it, with its lock held; the entry that undoes it."""
         device = _device(self.root, self.address)
         standing = self.journal.read(self.address)
         if standing is not None and standing.holder.is_alive:
@@ -44,14 +54,16 @@ class Claim:
                 because=f"instance {standing.instance} holds it",
                 remedy=f"septum down {standing.instance}",
             )
-        if standing is not None:
-            restore(standing, self.root)
         _require_driver(self.root)
         with explained(f"cannot take {self.address} from Linux", _REMEDIES):
             override = _read(device, "driver_override")
+            driver = driver_of(self.address, self.root)
+            if standing is not None and driver == VFIO_DRIVER:
+                # Left by a dead one. Its Linux driver, between two owners, would only disturb.
+                driver, override = standing.driver, standing.driver_override
             entry = Entry(
                 self.address,
-                driver_of(self.address, self.root),
+                driver,
                 "" if override in _NOTHING else override,
                 this_process(),
                 self.instance,
@@ -69,11 +81,7 @@ class Claim:
                 because=f"{VFIO_DRIVER} did not accept it",
                 remedy="see dmesg; is the IOMMU on? (septum doctor)",
             )
-        self._entry = entry
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._give_back(self._entry)
+        return entry
 
     def _give_back(self, entry: Entry) -> None:
         restore(entry, self.root)
@@ -88,14 +96,22 @@ def driver_of(address: str, root: str = "/") -> str | None:
         return None
 
 
-def restore(entry: Entry, root: str = "/") -> None:
-    """Put a function back as the entry says it was; nothing when it is gone from the machine.
+def restore(entry: Entry, root: str = "/") -> bool:
+    """Put a function back as the entry says it was; False when it is gone from the machine.
 
     HostProblem when Linux refuses, and when it agrees but the driver has not come back.
     """
     device = _device(root, entry.address)
-    if not os.path.isdir(device):
-        return
+    try:
+        if os.path.isdir(device):
+            _put_back(entry, device, root)
+    except HostProblem:
+        if os.path.isdir(device):
+            raise
+    return os.path.isdir(device)
+
+
+def _put_back(entry: Entry, device: str, root: str) -> None:
     with explained(f"cannot give {entry.address} back to Linux", _REMEDIES):
         try:
             if entry.driver:
@@ -106,35 +122,54 @@ def restore(entry: Entry, root: str = "/") -> None:
             # A device whose override was set keeps it; else any driver may have it again.
             _write(device, "driver_override", entry.driver_override + "\n")
     now = driver_of(entry.address, root)
-    if now != entry.driver and os.path.isdir(device):
+    if now != entry.driver:
         raise HostProblem(
             f"cannot give {entry.address} back to Linux",
             because=f"{entry.driver or 'no driver'} had it, and {now or 'no driver'} has it now",
-            remedy=f"see dmesg; modprobe {entry.driver}, then septum ps" if entry.driver else "",
+            remedy=_retry(entry, now),
         )
+
+
+def _retry(entry: Entry, now: str | None) -> str:
+    """What may bring the driver back that a function had."""
+    if entry.driver is None:
+        return f"see dmesg; echo {entry.address} > /sys/bus/pci/drivers/{now}/unbind"
+    return f"see dmesg; modprobe {entry.driver}, then septum ps, which tries again"
 
 
 def restore_abandoned(journal: Journal, root: str = "/") -> list[str]:
-    """Give back what dead processes left; the addresses restored.
+    """Give back what dead processes left; a line for each function.
 
-    HostProblem, after trying all, when Linux would not have some back.
+    HostProblem, after trying all, when Linux would not have some back, or nobody can tell how
+    it had them.
     """
-    restored, failed = [], []
+    restored: list[str] = []
+    failed = list(journal.damaged().values())
     for entry in journal.abandoned():
         try:
-            restore(entry, root)
+            restored += _restored(journal, entry.address, root)
         except HostProblem as problem:
-            failed.append((entry.address, problem))
-            continue
-        journal.remove(entry.address)
-        restored.append(entry.address)
+            failed.append(problem)
+    if len(failed) == 1:
+        raise failed[0]
     if failed:
         raise HostProblem(
-            f"cannot give {', '.join(address for address, _ in failed)} back to Linux",
-            because="; ".join(f"{address}: {problem.because}" for address, problem in failed),
-            remedy=failed[0][1].remedy,
+            "; ".join(problem.what for problem in failed),
+            because="; ".join(dict.fromkeys(problem.because for problem in failed)),
+            remedy="; ".join(dict.fromkeys(problem.remedy for problem in failed)),
         )
     return restored
+
+
+def _restored(journal: Journal, address: str, root: str) -> list[str]:
+    """Give one back; nothing to say when somebody else has done that, or has taken it."""
+    with journal.locked(address):
+        entry = journal.read(address)
+        if entry is None or entry.holder.is_alive:
+            return []
+        is_there = restore(entry, root)
+        journal.remove(address)
+    return [f"{address}: " + ("given back to Linux" if is_there else "is gone from this machine")]
 
 
 def _hand_to(root: str, address: str, driver: str) -> None:

@@ -51,10 +51,9 @@ class Pc(ProcessPlatform):
         from septum.host import claim, memory
 
         try:
-            restored = claim.restore_abandoned(journal)
+            said = claim.restore_abandoned(journal)
         finally:
             pages = memory.restore_abandoned(journal.directory)
-        said = [f"{address}: given back to Linux" for address in restored]
         return [*said, f"{pages} huge pages: given back to Linux"] if pages else said
 
     def run(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from septum.errors import NotRunning, Problem
 from septum.host.channel import Channel
+from septum.host.journal import Journal
 from septum.machine.model import Machine
 from septum.messages import Message, record
 from septum.partitions.model import Partition
@@ -58,6 +59,7 @@ def down(requests: OpenRequests, channel: Channel, message: Message) -> None:
             because=f"the instances are {known}" if known else "no instance was started",
             remedy="septum ps lists them" if known else "septum up TABLE starts some",
         )
+    look_again(requests)
     requests.add(channel, names, GONE)
     for name in names:
         requests.keeper.stop(instances[name], politely=True, within=within)
@@ -65,10 +67,20 @@ def down(requests: OpenRequests, channel: Channel, message: Message) -> None:
 
 def listing(requests: OpenRequests, channel: Channel, message: Message) -> None:
     """One row an instance."""
+    look_again(requests)
     now = time.monotonic()
     instances = requests.keeper.instances
     rows = [instances[name].row(now) for name in sorted(instances)]
     requests.send(channel, {"rows": rows})
+
+
+def look_again(requests: OpenRequests) -> None:
+    """What an instance kept may have come back since it ended."""
+    keeper = requests.keeper
+    kept = [instance for instance in keeper.instances.values() if instance.kept]
+    unreturned = Journal(keeper.place.directory.claims).unreturned() if kept else []
+    for instance in kept:
+        instance.look_again(unreturned)
 
 
 def unknown(requests: OpenRequests, channel: Channel, message: Message) -> None:

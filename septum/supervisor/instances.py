@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+from collections.abc import Iterable
 
 from septum.machine.model import Machine
 from septum.messages import Message
@@ -51,6 +52,12 @@ class Instance:
             self.running_since = self.said = self.ending = None
             self.last_resorts = []
             self.kept = []
+
+    def look_again(self, unreturned: Iterable[str]) -> None:
+        """Forget of what was kept each function that Linux has got back since."""
+        still = set(unreturned)
+        owned = {str(address) for address in self.partition.functions}
+        self.kept = [one for one in self.kept if one in still or one not in owned]
 
     def row(self, now: float) -> Message:
         """What ps lists. Memory in bytes, uptime in seconds."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import io
 import os
+import shutil
 import subprocess
+import threading
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ class DriverCore:
         self.root = root
         self.refuses: dict[str, int] = {}  # a file's name, or driver: the errno a write gets
         self.natural: dict[str, str | None] = {}
+        self.leaves = ""  # pulled out when its driver is to come back
         self.writes: list[tuple[str, str]] = []
         for driver in ("vfio-pci", "e1000e", "sym53c8xx"):
             (root / "sys/bus/pci/drivers" / driver).mkdir(parents=True)
@@ -76,6 +79,9 @@ class DriverCore:
             self._probe(text.strip())
 
     def _probe(self, address: str) -> None:
+        if self.leaves == address:
+            shutil.rmtree(self._device(address))
+            return
         if self.driver(address) is not None:
             return
         override = self.override(address)
@@ -194,21 +200,98 @@ def test_what_lives_keeps_what_it_holds(core: DriverCore, journal: Journal) -> N
     assert core.writes == []
 
 
-def test_what_a_dead_one_held_is_first_given_back(core: DriverCore, journal: Journal) -> None:
-    journal.write(Entry(ETHERNET, "e1000e", "", DEAD, "green"))
-    core.written(str(core._device(ETHERNET) / "driver_override"), "vfio-pci")
-    core.written("unbind", ETHERNET)
-    core.written("drivers_probe", ETHERNET)
-    assert core.driver(ETHERNET) == "vfio-pci"
+def test_what_a_dead_one_held_is_taken_over_as_linux_had_it(
+    core: DriverCore, journal: Journal
+) -> None:
+    """Its Linux driver does not have it in between, whatever the dead one left in it."""
+    take(core, journal, ETHERNET)
     with claim(core, journal):
         entry = journal.read(ETHERNET)
-        assert entry is not None and entry.driver == "e1000e", "not vfio-pci, as it was found"
+        assert entry == Entry(ETHERNET, "e1000e", "", this_process(), "blue")
+        assert core.writes == []
+    assert core.driver(ETHERNET) == "e1000e" and journal.entries() == []
+    assert core.override(ETHERNET) == "(null)"
+
+
+def test_a_driver_that_somebody_bound_since_is_the_one_that_gets_it_back(
+    core: DriverCore, journal: Journal
+) -> None:
+    journal.write(Entry(ETHERNET, "igb", "", DEAD, "green"))
+    with claim(core, journal):
+        entry = journal.read(ETHERNET)
+        assert entry is not None and entry.driver == "e1000e"
     assert core.driver(ETHERNET) == "e1000e"
 
 
-def test_one_that_left_the_machine_needs_no_giving_back(core: DriverCore) -> None:
-    restore(Entry("0000:09:00.0", "e1000e", "", DEAD, "green"), str(core.root))
-    assert core.writes == []
+def test_one_that_left_the_machine_needs_no_giving_back(
+    core: DriverCore, journal: Journal
+) -> None:
+    journal.write(Entry("0000:09:00.0", "e1000e", "", DEAD, "green"))
+    lines = restore_abandoned(journal, str(core.root))
+    assert lines == ["0000:09:00.0: is gone from this machine"]
+    assert core.writes == [] and journal.entries() == []
+
+
+def test_one_that_leaves_while_it_is_given_back(core: DriverCore) -> None:
+    core.leaves = ETHERNET
+    core.written("unbind", ETHERNET)
+    assert not restore(Entry(ETHERNET, "e1000e", "", DEAD, "green"), str(core.root))
+
+
+def test_two_cannot_take_one(core: DriverCore, journal: Journal) -> None:
+    """Looking into the journal and writing into it is one step: of many, one has it."""
+    got: list[str] = []
+    refused: list[str] = []
+    gate = threading.Barrier(8)
+
+    def rush(name: str) -> None:
+        gate.wait()
+        try:
+            with Claim(ETHERNET, journal, name, str(core.root)):
+                got.append(name)
+                gate.wait()
+        except HostProblem as problem:
+            refused.append(problem.because)
+            gate.wait()
+
+    threads = [threading.Thread(target=rush, args=(str(number),)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(got) == 1 and refused == [f"instance {got[0]} holds it"] * 7
+    assert core.driver(ETHERNET) == "e1000e" and journal.entries() == []
+
+
+def test_one_that_is_being_given_back_is_waited_for(core: DriverCore, journal: Journal) -> None:
+    with journal.locked(ETHERNET):
+        with pytest.raises(HostProblem, match="by somebody else"), journal.locked(ETHERNET, 0.05):
+            pass
+        with journal.locked(SCSI):
+            pass  # each function has a lock of its own
+
+
+def test_who_gives_back_looks_again_once_it_is_alone(core: DriverCore, journal: Journal) -> None:
+    """Another process took the function between the list of what the dead left and its turn."""
+    take(core, journal, ETHERNET)
+    (entry,) = journal.abandoned()
+    journal.abandoned = lambda: [entry]  # type: ignore[method-assign]
+    journal.write(entry._replace(holder=this_process(), instance="green"))
+    assert restore_abandoned(journal, str(core.root)) == []
+    assert core.driver(ETHERNET) == "vfio-pci" and core.writes == []
+
+
+def test_a_damaged_entry_is_said_and_nothing_is_taken(core: DriverCore, journal: Journal) -> None:
+    take(core, journal, SCSI)
+    Path(journal.path(ETHERNET)).write_text("{")
+    with pytest.raises(HostProblem, match="nobody can tell") as told, claim(core, journal):
+        pass
+    assert "is damaged" in told.value.because and "rm " in told.value.remedy
+    with pytest.raises(HostProblem, match="nobody can tell"):
+        restore_abandoned(journal, str(core.root))
+    assert core.driver(SCSI) == "sym53c8xx", "the others are given back all the same"
+    assert core.driver(ETHERNET) == "e1000e"
+    assert os.path.exists(journal.path(ETHERNET))
 
 
 def take(core: DriverCore, journal: Journal, *addresses: str) -> None:
@@ -229,7 +312,10 @@ def test_all_that_the_dead_left_is_given_back(core: DriverCore, journal: Journal
     take(core, journal, ETHERNET, SCSI)
     core.add("0000:03:00.0", "vfio-pci")
     journal.write(Entry("0000:03:00.0", "e1000e", "", this_process(), "alive"))
-    assert restore_abandoned(journal, str(core.root)) == [SCSI, ETHERNET]
+    assert restore_abandoned(journal, str(core.root)) == [
+        f"{SCSI}: given back to Linux",
+        f"{ETHERNET}: given back to Linux",
+    ]
     assert (core.driver(ETHERNET), core.driver(SCSI)) == ("e1000e", "sym53c8xx")
     assert core.driver("0000:03:00.0") == "vfio-pci"
     assert [entry.instance for entry in journal.entries()] == ["alive"]
@@ -262,12 +348,12 @@ def test_linux_may_take_it_and_bind_no_driver(core: DriverCore, journal: Journal
     core.refuses["e1000e"] = errno.EINVAL
     with pytest.raises(HostProblem) as told:
         restore_abandoned(journal, str(core.root))
-    assert told.value.because == f"{ETHERNET}: e1000e had it, and no driver has it now"
+    assert told.value.because == "e1000e had it, and no driver has it now"
     assert "modprobe e1000e" in told.value.remedy
     assert [entry.address for entry in journal.left_by("blue")] == [ETHERNET]
     assert journal.left_by("green") == []
     core.refuses.clear()
-    assert restore_abandoned(journal, str(core.root)) == [ETHERNET]
+    assert restore_abandoned(journal, str(core.root)) == [f"{ETHERNET}: given back to Linux"]
     assert core.driver(ETHERNET) == "e1000e" and journal.entries() == []
 
 

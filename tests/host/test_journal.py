@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from septum.errors import HostProblem
 from septum.host.journal import Entry, Journal
 from septum.host.processes import Process, process, this_process
 
@@ -52,8 +55,54 @@ def test_a_later_process_of_the_same_number_does_not_hold_it(journal: Journal) -
     assert len(journal.abandoned()) == 1
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"address": "x"}', '{"pid": "a"}'])
-def test_a_damaged_file_does_not_hide_the_others(journal: Journal, text: str) -> None:
+SOUND = {"address": ADDRESS, "driver": "e1000e", "driver_override": "", "pid": 1, "started": 1}
+DAMAGED = [
+    *("", "{", "[]", "7", '{"address": "x"}', '{"pid": "a"}', "[" * 100_000),
+    *(json.dumps({**SOUND, key: value}) for key, value in (
+        ("address", "0000:02:00.0"), ("driver", 7), ("driver_override", None), ("pid", "many"),
+        ("started", None), ("instance", ["blue"]),
+    )),
+    *(json.dumps({key: SOUND[key] for key in SOUND if key != left}) for left in SOUND),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", DAMAGED)
+def test_a_damaged_file_is_said_and_does_not_hide_the_others(journal: Journal, text: str) -> None:
+    """It never reads as "not taken": somebody may hold what it names."""
+    other = "0000:02:00.0"
+    journal.write(entry(this_process(), other))
+    Path(journal.path(ADDRESS)).write_text(text)
+    assert [one.address for one in journal.entries()] == [other]
+    (problem,) = journal.damaged().values()
+    assert journal.unreturned() == [ADDRESS]
+    assert ADDRESS in problem.what and journal.path(ADDRESS) in problem.because
+    with pytest.raises(HostProblem, match="nobody can tell"):
+        journal.read(ADDRESS)
+
+
+def test_a_file_that_is_no_text_is_damaged(journal: Journal) -> None:
     journal.write(entry(this_process()))
-    Path(journal.path("0000:00:00.0")).write_text(text)
-    assert [one.address for one in journal.entries()] == [ADDRESS]
+    Path(journal.path(ADDRESS)).write_bytes(b"\xff\xfe")
+    assert len(journal.damaged()) == 1 and journal.entries() == []
+
+
+def test_a_write_that_was_not_finished_hides_nothing(journal: Journal) -> None:
+    journal.write(entry(this_process()))
+    Path(journal.path(ADDRESS) + ".new").write_text("{")
+    assert journal.read(ADDRESS) == entry(this_process()) and journal.damaged() == {}
+
+
+def test_the_lock_is_free_again_when_its_holder_dies(journal: Journal) -> None:
+    words = (
+        "import os, sys, time; from septum.host.journal import Journal\n"
+        f"with Journal({journal.directory!r}).locked({ADDRESS!r}):\n"
+        "    print('held', flush=True); time.sleep(1000)"
+    )
+    child = subprocess.Popen([sys.executable, "-c", words], stdout=subprocess.PIPE)
+    assert child.stdout is not None and child.stdout.readline() == b"held\n"
+    with pytest.raises(HostProblem), journal.locked(ADDRESS, 0):
+        pass
+    child.kill()
+    child.communicate()
+    with journal.locked(ADDRESS):
+        pass

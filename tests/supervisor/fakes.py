@@ -126,6 +126,8 @@ def restore(journal: Journal) -> list[str]:
     for address in held:
         if address not in stubborn:
             journal.remove(address)
+    for problem in journal.damaged().values():
+        raise problem
     if stubborn:
         raise HostProblem(
             f"cannot give {stubborn[0]} back to Linux",

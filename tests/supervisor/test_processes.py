@@ -55,8 +55,8 @@ def test_huge_pages_are_given_back_though_a_function_is_not(
     with pytest.raises(HostProblem, match="cannot give"):
         Pc().restore(Journal(str(tmp_path)))
     assert asked == [str(tmp_path)]
-    monkeypatch.setattr(claim, "restore_abandoned", lambda journal: ["0000:01:00.0"])
+    monkeypatch.setattr(claim, "restore_abandoned", lambda journal: ["the lines of functions"])
     assert Pc().restore(Journal(str(tmp_path))) == [
-        "0000:01:00.0: given back to Linux",
+        "the lines of functions",
         "3 huge pages: given back to Linux",
     ]

@@ -292,7 +292,7 @@ def test_down_says_what_did_not_come_back(desk: Desk) -> None:
 
     until("the supervisor leaves", lambda: not os.path.exists(desk.directory.control))
     again = desk.type("ps", environment={"SEPTUM_STUBBORN": BLUE})
-    assert again.returncode == 0 and f"cannot give {BLUE} back" in again.stderr
+    assert again.returncode == 1 and f"cannot give {BLUE} back" in again.stderr
     still = desk.type("down", environment={"SEPTUM_STUBBORN": BLUE})
     assert still.returncode == 1 and desk.claimed() == [BLUE]
     assert f"{BLUE}: given back to Linux" in desk.type("ps").stderr
@@ -300,7 +300,8 @@ def test_down_says_what_did_not_come_back(desk: Desk) -> None:
 
 
 def test_ps_says_what_a_killed_instance_did_not_give_back(desk: Desk) -> None:
-    desk.type("up", desk.table("claim", "claim"), environment={"SEPTUM_STUBBORN": BLUE})
+    desk.environment["SEPTUM_STUBBORN"] = BLUE
+    desk.type("up", desk.table("claim", "claim"))
     os.kill(desk.rows()["blue"]["pid"], signal.SIGKILL)
     until("blue has failed", lambda: desk.rows()["blue"]["state"] == "failed")
     row = desk.rows()["blue"]
@@ -308,6 +309,32 @@ def test_ps_says_what_a_killed_instance_did_not_give_back(desk: Desk) -> None:
     assert desk.rows()["green"]["kept"] == []
     down = desk.type("down", "green")
     assert down.returncode == 0 and "green: stopped; everything is given back" in down.stdout
+    assert desk.type("ps").returncode == 1
+
+
+def test_ps_tries_again_beside_a_supervisor(desk: Desk) -> None:
+    desk.environment["SEPTUM_STUBBORN"] = BLUE
+    desk.type("up", desk.table("claim", "claim"))
+    os.kill(desk.rows()["blue"]["pid"], signal.SIGKILL)
+    until("blue has failed", lambda: desk.rows()["blue"]["state"] == "failed")
+    del desk.environment["SEPTUM_STUBBORN"]
+    ps = desk.type("ps")
+    assert ps.returncode == 0 and f"{BLUE}: given back to Linux" in ps.stderr
+    assert "not given back" not in ps.stdout and desk.rows()["blue"]["kept"] == []
+    assert desk.rows()["green"]["state"] == "running" and desk.claimed() == [GREEN]
+    down = desk.type("down")
+    assert down.returncode == 0 and "blue: failed" in down.stdout
+
+
+def test_an_entry_that_nobody_can_read_is_never_taken_for_none(desk: Desk) -> None:
+    desk.directory.make()
+    damaged = desk.root / "run" / "claims" / f"{BLUE}.json"
+    damaged.write_text("{")
+    for word in ("ps", "down"):
+        done = desk.type(word)
+        assert done.returncode == 1, word
+        assert "is damaged" in done.stdout + done.stderr
+    assert damaged.exists()
 
 
 def test_down_looks_at_what_ran_in_the_foreground(desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
 
 from septum.admin.cli import tables
@@ -35,7 +36,7 @@ def arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     """0: stopped, and Linux has everything again; 1: something did not come back."""
     place = tables.place()
-    from septum.supervisor.beginning import clean_up, reach
+    from septum.supervisor.beginning import clean_up, reach, try_again
 
     if options.names:
         options.names = tables.names_of(options.names, place.directory)
@@ -47,7 +48,7 @@ def run(options: Namespace) -> int:
     conversation = reach(place)
     if conversation is None:
         found = clean_up(place)
-        kept += [entry.address for entry in Journal(place.directory.claims).abandoned()]
+        kept += Journal(place.directory.claims).unreturned()
         if not found or options.names:
             raise NotRunning(
                 f"{options.names[0]} does not run" if options.names else "nothing runs",
@@ -58,6 +59,8 @@ def run(options: Namespace) -> int:
         if not options.json:
             print("\n".join(found))
     else:
+        for line in try_again(place):
+            print(line, file=sys.stderr)
         conversation.tell({"ask": "down", "names": options.names, "within": options.within})
         rows = follow(conversation, not options.json)
     if options.json:

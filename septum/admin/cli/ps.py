@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
 
 from septum.admin.cli import tables
+from septum.host.journal import Journal
 from septum.host.runtime import RunDirectory
 from septum.messages import Message, raise_error
 from septum.state import RUNNING
@@ -20,7 +22,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace) -> int:
-    """Always 0: nothing running is an answer too."""
+    """0, also when nothing runs; 1 when Linux has not got back what an instance had."""
     rows = listed()
     if options.json:
         import json
@@ -32,21 +34,19 @@ def run(options: Namespace) -> int:
         print(table([readable(row) for row in rows], COLUMNS))
     else:
         print("no instances")
-    return 0
+    return 1 if Journal(tables.place().directory.claims).unreturned() else 0
 
 
 def listed() -> list[Message]:
     """The supervisor's rows; none, after cleaning up, when there is no supervisor."""
     place = tables.place()
-    from septum.supervisor.beginning import clean_up, reach
+    from septum.supervisor.beginning import clean_up, reach, try_again
 
     alone = alone_rows(place.directory)
     conversation = reach(place)
+    for line in clean_up(place) if conversation is None else try_again(place):
+        print(line, file=sys.stderr)
     if conversation is None:
-        import sys
-
-        for line in clean_up(place):
-            print(line, file=sys.stderr)
         return alone
     conversation.tell({"ask": "list"})
     answer = conversation.hear()
