@@ -16,6 +16,9 @@ from typing import Any, NamedTuple
 
 from septum.units import PciAddress, parse_size
 
+# Septum's own files beside the instances', in the run directory and among the logs.
+RESERVED_NAMES = ("claims", "control", "lock", "log", "supervisor")
+
 REQUIRED = object()  # the default of a setting that must be given
 
 _BUS = re.compile(r"(?:([0-9a-f]{4,8}):)?([0-9a-f]{2})", re.I)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from septum.errors import MachineProblem
 from septum.layouts import pci
-from septum.machine.division import is_isa_bridge
+from septum.machine.kinds import is_isa_bridge
 from septum.machine.model import Ecam, Function, Machine, RootBus
 from septum.partitions.model import Partition
 from septum.partitions.present import Numbering, numbering, renumbered, ways

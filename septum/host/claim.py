@@ -54,6 +54,7 @@ class Claim:
                 because=f"instance {standing.instance} holds it",
                 remedy=f"septum down {standing.instance}",
             )
+        self._keep_virtual_functions(device)
         _require_driver(self.root)
         with explained(f"cannot take {self.address} from Linux", _REMEDIES):
             override = _read(device, "driver_override")
@@ -82,6 +83,20 @@ class Claim:
                 remedy="see dmesg; is the IOMMU on? (septum doctor)",
             )
         return entry
+
+    def _keep_virtual_functions(self, device: str) -> None:
+        """Without its Linux driver a physical function has no virtual ones, whoever owns them."""
+        for name in os.listdir(device) if os.path.isdir(device) else ():
+            if not name.startswith("virtfn"):
+                continue
+            virtual = os.path.basename(os.readlink(os.path.join(device, name)))
+            entry = self.journal.read(virtual)
+            if entry is not None and entry.holder.is_alive:
+                raise HostProblem(
+                    f"cannot take {self.address} from Linux",
+                    because=f"instance {entry.instance} holds its virtual function {virtual}",
+                    remedy=f"septum down {entry.instance}",
+                )
 
     def _give_back(self, entry: Entry) -> None:
         restore(entry, self.root)

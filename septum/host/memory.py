@@ -164,7 +164,9 @@ class _Locked:
 
 
 def _from_pool(size: int) -> mmap.mmap:
-    descriptor = os.memfd_create("guest", os.MFD_CLOEXEC | os.MFD_HUGETLB)
+    # Without a size it would come from the default pool, which hugepagesz= may have made 1 GiB's.
+    flags = os.MFD_CLOEXEC | os.MFD_HUGETLB | os.MFD_HUGE_2MB
+    descriptor = os.memfd_create("guest", flags)
     try:
         os.ftruncate(descriptor, size)
         return mmap.mmap(descriptor, size)

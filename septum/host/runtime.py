@@ -24,12 +24,12 @@ import os
 from collections.abc import Mapping
 
 from septum.errors import HostProblem, explained
+from septum.settings import RESERVED_NAMES
 
 DEFAULT_ROOT = "/run/septum"
 DEFAULT_LOGS = "/var/log/septum"
 LONGEST_SOCKET_PATH = 107  # bytes, struct sockaddr_un less its final zero: unix(7)
 OWNER_ONLY = 0o700
-RESERVED = ("claims", "control", "lock", "log", "supervisor")  # our own, beside the instances
 
 
 class RunDirectory:
@@ -116,7 +116,7 @@ class RunDirectory:
 
     def make_instance(self, name: str) -> None:
         """Make one instance's directory; HostProblem when its sockets could not be bound."""
-        if name in RESERVED:
+        if name in RESERVED_NAMES:
             raise HostProblem(
                 f"an instance cannot be called {name}",
                 because=f"{self.instance(name)} is one of Septum's own files",
@@ -134,7 +134,7 @@ class RunDirectory:
 
     def remove_instance(self, name: str) -> None:
         """Remove one instance's directory with what is in it; no error when it is gone."""
-        if name in RESERVED:
+        if name in RESERVED_NAMES:
             return
         directory = self.instance(name)
         try:
@@ -154,5 +154,5 @@ class RunDirectory:
         return [
             name
             for name in entries
-            if name not in RESERVED and os.path.isdir(os.path.join(self.root, name))
+            if name not in RESERVED_NAMES and os.path.isdir(os.path.join(self.root, name))
         ]

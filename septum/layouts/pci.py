@@ -742,7 +742,14 @@ class SubClass:
     IOMMU = 0x0806
     EVENT_COLLECTOR = 0x0807
     SMBUS = 0x0C05
+    MEMORY_OTHER = 0x0580
+    COMMUNICATION_OTHER = 0x0780
+    SERIAL_BUS_OTHER = 0x0C80
+    ENCRYPTION_OTHER = 0x1080
+    USB = 0x0C03
 
+
+INTEL, AMD = 0x8086, 0x1022  # vendors. PCI-SIG's list of members
 
 SUBCLASS_SHIFT = 8  # of a 24-bit class code
 BASE_CLASS_SHIFT = 16

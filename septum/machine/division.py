@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from septum.layouts import pci
+from septum.machine.cautions import Caution, cautions
+from septum.machine.kinds import is_bridge, is_platform, manages
 from septum.machine.model import Function, IommuGroup, Machine
 from septum.units import PciAddress
 
@@ -61,12 +62,12 @@ def divisibility(machine: Machine, function: Function) -> Divisibility:
         if refusal is not None:
             return Divisibility(function.address, False, refusal.because, refusal.remedy)
     together = companions(machine, function)
-    cautions = [text for text in (_together(together), *_cautions(machine, function)) if text]
+    found = [*_together(together), *cautions(machine, function)]
     return Divisibility(
         address=function.address,
         possible=True,
-        because="; ".join(cautions),
-        remedy="give the whole group to one instance" if together else "",
+        because="; ".join(one.because for one in found),
+        remedy="; ".join(one.remedy for one in found if one.remedy),
         without_reset=not function.reset_methods,
         together=together,
     )
@@ -83,26 +84,6 @@ def companions(machine: Machine, function: Function) -> tuple[PciAddress, ...]:
     )
 
 
-def is_bridge(function: Function) -> bool:
-    """Whether it leads to another bus and so goes along with what stands there."""
-    return function.header_type != pci.HEADER_ENDPOINT
-
-
-def is_isa_bridge(function: Function) -> bool:
-    """Whether it leads to the ISA bus."""
-    return function.class_code >> pci.SUBCLASS_SHIFT == pci.SubClass.ISA_BRIDGE
-
-
-def is_platform(function: Function) -> bool:
-    """Whether it is part of the platform itself: host and ISA bridges, the IOMMU."""
-    if function.class_code >> pci.BASE_CLASS_SHIFT == pci.BaseClass.BRIDGE:
-        return True
-    return function.class_code >> pci.SUBCLASS_SHIFT in (
-        pci.SubClass.IOMMU,
-        pci.SubClass.EVENT_COLLECTOR,
-    )
-
-
 def _group(machine: Machine, function: Function) -> IommuGroup | None:
     return None if function.iommu_group is None else machine.group(function.iommu_group)
 
@@ -116,24 +97,33 @@ def _bridges_go_along(machine: Machine, function: Function) -> Refusal | None:
 
 
 def _platform_stays(machine: Machine, function: Function) -> Refusal | None:
-    if not is_platform(function):
-        return None
-    return Refusal("it is part of the platform, which every instance stands on", "")
+    if is_platform(function):
+        return Refusal("it is part of the platform, which every instance stands on", "")
+    if what := manages(machine, function):
+        return Refusal(f"it manages the machine itself: {what}", "")
+    return None
 
 
 def _host_needs_it(machine: Machine, function: Function) -> Refusal | None:
     reasons = [need.reason for need in machine.host_needs if need.address == function.address]
+    for virtual in machine.virtual_functions(function.address):
+        needed = [need.reason for need in machine.host_needs if need.address == virtual]
+        reasons += [f"has the virtual function {virtual}, which {reason}" for reason in needed]
     if not reasons:
         return None
     more = f" and {len(reasons) - 2} more" if len(reasons) > 2 else ""
     remedies = [
-        next((remedy for begins, remedy in FREED_BY if reason.startswith(begins)), "")
+        next((remedy for begins, remedy in FREED_BY if _begins(reason, begins)), "")
         for reason in reasons
     ]
     return Refusal(
         f"Linux itself needs it: it {', '.join(reasons[:2])}{more}",
         "; ".join(remedy for remedy in dict.fromkeys(remedies) if remedy),
     )
+
+
+def _begins(reason: str, words: str) -> bool:
+    return reason.startswith(words) or f", which {words}" in reason
 
 
 def _iommu_is_there(machine: Machine, function: Function) -> Refusal | None:
@@ -186,41 +176,9 @@ _RULES: tuple[Callable[[Machine, Function], Refusal | None], ...] = (
 )
 
 
-def _together(together: tuple[PciAddress, ...]) -> str:
-    return f"stands in one IOMMU group with {', '.join(map(str, together))}" if together else ""
-
-
-def _cautions(machine: Machine, function: Function) -> tuple[str, ...]:
-    return (
-        "" if function.reset_methods else "nothing can reset it: the table must accept that",
-        _shared_line(machine, function),
-    )
-
-
-def _shared_line(machine: Machine, function: Function) -> str:
-    """A conventional function without messages may hold up those it shares a line with.
-
-    PCI Express functions can always silence their pin (Command.intx_disable), older ones
-    perhaps: only VFIO, trying, finds out.
-    """
-    express = any(
-        item.identity == pci.CapabilityId.PCI_EXPRESS and not item.extended
-        for item in function.capabilities
-    )
-    messages = function.msi_vectors or function.msix_vectors
-    if express or messages or not function.interrupt_pin or not function.interrupt_line:
-        return ""
-    sharers = [
-        str(other.address)
-        for other in machine.functions
-        if other.address != function.address
-        and other.interrupt_pin
-        and other.interrupt_line == function.interrupt_line
-        and not is_bridge(other)
-    ]
-    if not sharers:
-        return ""
-    return (
-        f"shares interrupt line {function.interrupt_line} with {', '.join(sharers)}: "
-        "works when it can silence its pin, which VFIO finds out when it takes it"
-    )
+def _together(together: tuple[PciAddress, ...]) -> list[Caution]:
+    if not together:
+        return []
+    names = ", ".join(map(str, together))
+    text = f"stands in one IOMMU group with {names}"
+    return [Caution(text, "give the whole group to one instance")]

@@ -82,6 +82,7 @@ class Function(NamedTuple):
     configuration: bytes  # as read: 64 (not root), 256 or 4096 bytes
     consumers: tuple[str, ...]  # "net:eth0", "block:nvme0n1", "tty:ttyS0": what Linux made of it
     name: str = ""  # vendor's and device's names where a pci.ids is at hand
+    physical: PciAddress | None = None  # of a virtual function: whose it is. SR-IOV 1.1, 1.2
 
     @property
     def is_bridge(self) -> bool:
@@ -186,6 +187,10 @@ class Machine(NamedTuple):
             if function.address == address:
                 return function
         return None
+
+    def virtual_functions(self, address: PciAddress) -> tuple[PciAddress, ...]:
+        """The virtual functions that a physical function has now."""
+        return tuple(item.address for item in self.functions if item.physical == address)
 
     def group(self, number: int) -> IommuGroup | None:
         """The IOMMU group of a number, or None."""

@@ -67,6 +67,7 @@ def _function(
         numa_node=whole(files.read_text(f"{folder}/numa_node", ""), -1),
         parent=_parent(files.read_link(folder)),
         consumers=consumers,
+        physical=next(iter(on_the_way(files.read_link(f"{folder}/physfn"))), None),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from septum.machine.division import is_bridge, is_platform
+from septum.machine.kinds import is_bridge, is_platform
 from septum.machine.model import Function, Machine
 from septum.partitions.draft import Draft, DraftInstance
 from septum.partitions.findings import Finding

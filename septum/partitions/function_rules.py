@@ -9,9 +9,8 @@ from septum.machine.division import (
     NO_REMAPPING,
     companions,
     divisibility,
-    is_bridge,
-    is_platform,
 )
+from septum.machine.kinds import is_bridge, is_platform
 from septum.partitions.case import Case, Wish
 from septum.partitions.findings import Finding
 from septum.partitions.present import behind
@@ -176,6 +175,19 @@ def one_owner_each_of_isa(case: Case) -> Iterator[Finding]:
                     "name it once",
                     item.word,
                 )
+
+
+def no_virtual_function_disappears(case: Case) -> Iterator[Finding]:
+    """Taken from its driver, a physical function loses its virtual ones. SR-IOV 1.1, 2.1.1."""
+    for wish, function in case.endpoints():
+        owners = case.owners(function.physical) if function.physical is not None else set()
+        for owner in sorted(owners):
+            yield case.against(
+                wish,
+                f"{wish.address} disappears when {owner} takes {function.physical}",
+                f"it is a virtual function of {function.physical}, whose Linux driver made it",
+                f"leave {function.physical} to Linux, or take its virtual functions out",
+            )
 
 
 def without_reset_is_owned(case: Case) -> Iterator[Finding]:

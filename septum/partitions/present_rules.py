@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from itertools import combinations
 from typing import NamedTuple
 
-from septum.machine.division import companions, is_bridge
+from septum.machine.division import companions
+from septum.machine.kinds import is_bridge
 from septum.machine.model import Function
 from septum.partitions.case import Case
 from septum.partitions.draft import DraftInstance

@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 from septum.partitions.case import Case
 from septum.partitions.findings import Finding
+from septum.settings import RESERVED_NAMES
 from septum.units import HUGE_PAGE, MiB, Span, align_up, size_text
 
 SMALLEST = 32 * MiB  # a stock kernel does not reach init with less
-_NAME = re.compile(r"[a-z0-9-]{1,32}")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 
 def somebody_is_there(case: Case) -> Iterator[Finding]:
@@ -32,8 +33,15 @@ def names_are_plain(case: Case) -> Iterator[Finding]:
             yield case.finding(
                 key,
                 f'"{name}" is not a name for an instance',
-                "names are 1 to 32 of a to z, 0 to 9 and -",
+                "names are 1 to 32 of a to z, 0 to 9 and -, which no name begins with",
                 "give it a name such as blue or web-2",
+            )
+        if name.casefold() in RESERVED_NAMES:
+            yield case.finding(
+                key,
+                f"no instance can be called {name}",
+                f"Septum's own files are called {', '.join(RESERVED_NAMES)}, beside the instances'",
+                f"give it another name, such as {name}-1",
             )
         before = seen.setdefault(name.casefold(), name)
         if before != name:

@@ -33,6 +33,7 @@ RULES: tuple[Rule, ...] = (
     functions.one_owner_each,
     functions.isolation_is_there,
     functions.groups_stay_whole,
+    functions.no_virtual_function_disappears,
     functions.everything_can_be_reset,
     functions.without_reset_is_owned,
     present.every_presented_bus_is_its_own,

@@ -33,7 +33,7 @@ class DriverCore:
         self.natural: dict[str, str | None] = {}
         self.leaves = ""  # pulled out when its driver is to come back
         self.writes: list[tuple[str, str]] = []
-        for driver in ("vfio-pci", "e1000e", "sym53c8xx"):
+        for driver in ("vfio-pci", "e1000e", "sym53c8xx", "igbvf"):
             (root / "sys/bus/pci/drivers" / driver).mkdir(parents=True)
         monkeypatch.setattr(module, "open", self.open, raising=False)
 
@@ -279,6 +279,21 @@ def test_who_gives_back_looks_again_once_it_is_alone(core: DriverCore, journal: 
     journal.write(entry._replace(holder=this_process(), instance="green"))
     assert restore_abandoned(journal, str(core.root)) == []
     assert core.driver(ETHERNET) == "vfio-pci" and core.writes == []
+
+
+def test_a_physical_function_stays_while_somebody_holds_a_virtual_one(
+    core: DriverCore, journal: Journal
+) -> None:
+    virtual = "0000:01:10.0"
+    core.add(virtual, "igbvf")
+    (core._device(ETHERNET) / "virtfn0").symlink_to(f"../{virtual}")
+    with claim(core, journal, virtual):
+        with pytest.raises(HostProblem) as told, claim(core, journal):
+            pass
+        assert "holds its virtual function 0000:01:10.0" in told.value.because
+        assert core.driver(ETHERNET) == "e1000e" and journal.read(ETHERNET) is None
+    with claim(core, journal):
+        assert core.driver(ETHERNET) == "vfio-pci"
 
 
 def test_a_damaged_entry_is_said_and_nothing_is_taken(core: DriverCore, journal: Journal) -> None:

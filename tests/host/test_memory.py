@@ -21,6 +21,7 @@ from septum.host.processes import this_process
 from septum.units import HUGE_PAGE, MiB
 
 SIZE = 8 * MiB
+HUGE_SHIFT = 26  # MFD_HUGE_SHIFT, linux/memfd.h: above it the size's power of 2
 
 
 class Pool:
@@ -59,7 +60,8 @@ def as_if_huge(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = os.memfd_create
 
     def create(name: str, flags: int) -> int:
-        return plain(name, flags & ~os.MFD_HUGETLB)
+        assert flags >> HUGE_SHIFT & 0x3F == 21, "2 MiB, whatever size hugepagesz= made the default"
+        return plain(name, flags & os.MFD_CLOEXEC)
 
     monkeypatch.setattr(module.os, "memfd_create", create)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,9 +11,10 @@ from hypothesis import strategies as st
 from septum.machine.capture import CapturedFiles
 from septum.machine.division import Divisibility, division
 from septum.machine.inventory import inventory
-from septum.machine.model import HostNeed, Iommu, Machine
+from septum.machine.model import Capability, HostNeed, Iommu, Machine
 from septum.units import PciAddress
 from tests.captured import lab, laptop, workstation
+from tests.machines import a_function, a_machine, lab_functions
 
 
 def answers(machine: Machine) -> dict[str, Divisibility]:
@@ -58,6 +61,65 @@ def test_the_laptop_with_remapping() -> None:
     assert found["05:01.0"].possible and found["05:01.0"].without_reset
     assert not found["05:00.0"].possible and "console (ttyS4)" in found["05:00.0"].because
     assert found["00:14.0"].together == (PciAddress.parse("00:14.2"),)
+
+
+PORT = {"class_code": 0x078000, "vendor": 0x8086, "driver": None}
+
+
+@pytest.mark.parametrize(
+    ("says", "fields"),
+    [
+        ("SMBus", {"class_code": 0x0C0500, "driver": "i801_smbus"}),
+        ("flash memory", {"class_code": 0x0C8000, "vendor": 0x8086, "driver": "intel-spi"}),
+        ("chipset", {"class_code": 0x058000, "vendor": 0x8086}),
+        ("MEI", {**PORT, "driver": "mei_me"}),
+        ("MEI", PORT),  # its driver is not loaded
+        ("PSP", {"class_code": 0x108000, "vendor": 0x1022, "driver": "ccp"}),
+        ("", {**PORT, "driver": "intel-lpss"}),
+        ("", {"class_code": 0x0C8000, "vendor": 0x8086, "driver": "intel-lpss"}),
+        ("", {"class_code": 0x108000, "vendor": 0x8086, "driver": "qat"}),
+        ("", {**PORT, "vendor": 0x10EC}),
+        ("", {**PORT, "parent": PciAddress.parse("00:01.0")}),  # a card in a slot
+    ],
+)
+def test_what_manages_the_machine_stays(says: str, fields: dict[str, Any]) -> None:
+    function = a_function("00:16.0", iommu_group=40, **fields)
+    machine = a_machine(functions=tuple(sorted((*lab_functions(), function))))
+    answer = answers(machine)["00:16.0"]
+    assert answer.possible == (not says)
+    assert says in answer.because and ("manages the machine itself" in answer.because) == bool(says)
+
+
+def test_all_of_the_management_engine_stays() -> None:
+    engine = a_function("00:16.0", iommu_group=40, multifunction=True, **PORT)
+    redirection = a_function("00:16.3", iommu_group=41, vendor=0x8086, class_code=0x070002)
+    other = a_function("00:17.0", iommu_group=42, vendor=0x8086, class_code=0x070002)
+    machine = a_machine(functions=tuple(sorted((*lab_functions(), engine, redirection, other))))
+    found = answers(machine)
+    assert "MEI" in found["00:16.3"].because and found["00:17.0"].possible
+
+
+@pytest.mark.parametrize(
+    ("told", "is_said"),
+    [("", True), ("pci=nomsi", True), ("pci=nommconf,noats", False), ("pci=noatso", True)],
+)
+def test_translations_of_its_own_are_a_caution(told: str, is_said: bool) -> None:
+    ats = Capability(0x000F, 0x150, True)
+    function = a_function("00:08.0", iommu_group=40, capabilities=(ats,))
+    functions = tuple(sorted((*lab_functions(), function)))
+    machine = a_machine(functions=functions, command_line=f"intel_iommu=on {told}")
+    answer = answers(machine)["00:08.0"]
+    assert answer.possible
+    assert ("ATS" in answer.because) == ("pci=noats" in answer.remedy) == is_said
+
+
+def test_physical_and_virtual_functions_know_each_other() -> None:
+    virtual = a_function("01:10.0", iommu_group=40, physical=PciAddress.parse("01:00.0"))
+    machine = a_machine(functions=tuple(sorted((*lab_functions(), virtual))))
+    found = answers(machine)
+    assert "removes its virtual functions 0000:01:10.0" in found["01:00.0"].because
+    assert "driver of 0000:01:00.0 can take it away" in found["01:10.0"].because
+    assert found["01:10.0"].possible and found["01:00.0"].possible
 
 
 def test_without_an_iommu() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from septum.errors import MachineProblem, Problem
-from septum.machine.capture import CapturedFiles
+from septum.machine.capture import CapturedFiles, steps
 from septum.machine.inventory import inventory
 from septum.machine.pci import functions, on_the_way, root_of
 from septum.units import PciAddress
@@ -127,3 +127,14 @@ def test_odd_files_give_a_problem_or_a_machine(files: dict[str, bytes | None]) -
         assert problem.because
         return
     assert len(machine.functions) >= 11
+
+
+def test_a_virtual_function_names_its_physical_one() -> None:
+    files = workstation()
+    folder = steps(files, "/sys/bus/pci/devices/0000:3b:00.1")[0]
+    files.entries[f"{folder}/physfn"] = "../0000:3b:00.0"
+    machine = inventory(CapturedFiles(files.entries))
+    virtual = machine.function(PciAddress.parse("3b:00.1"))
+    assert virtual is not None and virtual.physical == PciAddress.parse("3b:00.0")
+    assert machine.virtual_functions(PciAddress.parse("3b:00.0")) == (virtual.address,)
+    assert machine.virtual_functions(virtual.address) == ()

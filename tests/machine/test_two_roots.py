@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from septum.machine.division import division, is_bridge
+from septum.machine.division import division
 from septum.machine.inventory import inventory
+from septum.machine.kinds import is_bridge
 from septum.units import PciAddress
 from tests.captured import two_roots
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from septum.errors import TableProblem
-from septum.machine.model import Iommu
+from septum.machine.model import HostNeed, Iommu
 from septum.partitions.findings import Finding, UnsoundTable
 from septum.partitions.model import MemorySlice, PartitionTable, Processors
 from septum.partitions.table import checked
@@ -141,6 +141,11 @@ FAULTS = {
     "empty processors": ("[0, 1]", "[]", 9, "blue has no processor", "empty"),
     "own and shared": ("share = [0] }", "own = [0] }", 19, "0 belongs to green", "blue too"),
     "bad name": ("[instances.green]", '[instances."Green 2"]', 16, "is not a name", "a to z"),
+    "dash": ("[instances.green]", "[instances.--help]", 16, "is not a name", "begins with"),
+    **{
+        f"reserved {name}": ("[instances.green]", f"[instances.{name}]", 16, f"called {name}", "-1")
+        for name in ("claims", "control", "lock", "log", "supervisor")
+    },
     "two names": ("[instances.green]", "[instances.blue]", 16, "named blue", "line 4"),
     "two keys": (
         'memory = "768M"',
@@ -303,3 +308,37 @@ def test_a_bus_takes_all_below_it(check: Check) -> None:
         address("02:00.0"),
         address("05:00.0"),
     )
+
+
+def with_virtual(*more: Any) -> Any:
+    """The lab computer with a card whose physical function 01:00.0 has a virtual one, 01:10.0."""
+    virtual = a_function(
+        "01:10.0", iommu_group=30, physical=address("01:00.0"), parent=address("00:01.0")
+    )
+    functions = tuple(sorted((*lab_functions(), virtual)))
+    return a_machine(functions=functions, host_needs=more)
+
+
+@pytest.mark.parametrize("owner", ["blue", "green"])
+def test_a_virtual_function_is_not_given_beside_its_physical_one(
+    owner: str, refused: Refused
+) -> None:
+    text = SOUND
+    if owner == "blue":
+        text = text.replace('"0000:01:00.0",', '"0000:01:00.0", "01:10.0",')
+    else:
+        text = text.replace('buses = ["0000:02"]', 'functions = ["01:10.0"]')
+    finding = one(refused(text, machine=with_virtual()))
+    assert "0000:01:10.0 disappears when blue takes 0000:01:00.0" in finding.what
+    assert "leave 0000:01:00.0 to Linux" in finding.remedy
+
+
+def test_a_virtual_function_alone_may_be_given(check: Check) -> None:
+    check(SOUND.replace('"0000:01:00.0"', '"01:10.0"'), with_virtual())
+
+
+def test_what_linux_needs_of_a_virtual_function_keeps_the_physical_one(refused: Refused) -> None:
+    need = HostNeed(address("01:10.0"), "carries the default route (eth1)")
+    finding = one(refused(SOUND, machine=with_virtual(need)))
+    assert "virtual function 0000:01:10.0, which carries the default route" in finding.because
+    assert "another interface" in finding.remedy

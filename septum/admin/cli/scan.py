@@ -7,9 +7,10 @@ import os
 
 from septum.admin.cli.listing import in_json, table
 from septum.machine import capture
-from septum.machine.division import Divisibility, division, is_bridge
+from septum.machine.division import Divisibility, division
 from septum.machine.files import HostFiles
 from septum.machine.inventory import inventory
+from septum.machine.kinds import is_bridge
 from septum.machine.model import Function, Machine
 from septum.machine.names import Names, named
 from septum.machine.session import login_environment
