@@ -149,6 +149,7 @@ class MainJob:
         sizes = {name: path.stat().st_size for name, path in self.lab.files.items()}
         self.promised = report.promises(table, self.machine, self.lab.computer, sizes)
         self.before = self.host_state()
+        self.arrivals = lost.Arrivals(self.lab)
         (self.folder / "doctor.txt").write_text(doctor)
 
     def up(self) -> None:
@@ -221,12 +222,7 @@ class MainJob:
 
     def await_init(self, name: str) -> None:
         started = time.monotonic()
-        try:
-            self.terminals[name].wait_for(INIT_WORDS[name], PATIENCE)
-        except Problem as problem:
-            if self.was_lost(name):
-                raise LabLost(f"{name} was lost on its way", because=str(problem)) from problem
-            raise
+        self.arrivals.wait_for(self.terminals[name], INIT_WORDS[name], PATIENCE)
         self.seconds[f"{name} until init"] = time.monotonic() - started
         rows = self.shown("exits", name)
         self.instances[name] = {"exits": {"until_init": report.by_reason(rows, name)}}
@@ -291,12 +287,6 @@ class MainJob:
         """A command's answer in JSON."""
         return json.loads(self.lab.run(command, timeout=PATIENCE, check=True).stdout)
 
-    def was_lost(self, name: str) -> bool:
-        """Whether an instance that never got to its first process was lost by QEMU."""
-        (row,) = [row for row in self.asked("septum ps --json") if row["name"] == name]
-        owners = report.by_reason(self.shown("exits", name), name, "answered by")
-        return lost.was_lost_on_its_way(row, owners, self.complaints())
-
     def see_threads(self, name: str) -> None:
         """Where its processors' threads are now; all such looks are kept."""
         (pid,) = [row["pid"] for row in self.asked("septum ps --json") if row["name"] == name]
@@ -306,7 +296,8 @@ class MainJob:
     def host_state(self) -> list[tuple[str, str]]:
         """Drivers, huge pages, claims and the kernel's complaints."""
         functions = " ".join(at for one in self.promised.values() for at in one.functions)
-        said = self.lab.run(typed.HOST_STATE.format(functions=functions)).stdout
+        asked = typed.HOST_STATE.format(functions=functions, complaints=typed.COMPLAINTS)
+        said = self.lab.run(asked).stdout
         return list(report.lines_of(said))
 
     def complaints(self) -> list[str]:

@@ -9,12 +9,15 @@ nothing else: a check that failed has failed.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from septum.engine.kvm.exits import TRIPLE_FAULT
 from septum.errors import LabLost, Problem
+from septum.lab import report, typed
 from septum.lab.run import PANIC, Lab
+from septum.lab.terminal import Terminal
 
 TIMER_STOPPED = b"Possible timer handling issue on cpu="  # after 21 s without one tick
 
@@ -60,3 +63,37 @@ def was_lost_on_its_way(
     """
     is_silent = row["state"] == "running" or TRIPLE_FAULT in (row["reason"], row["ending"])
     return is_silent and not owners.get("no memory") and not complaints
+
+
+class Arrivals:
+    """Whether systems that start after this was made arrive, or are lost on their way."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self._before = complaints(lab)
+
+    def wait_for(self, terminal: Terminal, words: str, seconds: float) -> None:
+        """Wait until a console says these words. Problem when it does not; LabLost when QEMU
+        lost the system."""
+        try:
+            terminal.wait_for(words, seconds)
+        except Problem as problem:
+            if self.was_lost(terminal.name):
+                name = terminal.name
+                raise LabLost(f"{name} was lost on its way", because=str(problem)) from problem
+            raise
+
+    def was_lost(self, name: str) -> bool:
+        """Whether an instance that never got to its first process was lost by QEMU."""
+        asked = self.lab.run("septum ps --json", check=True).stdout
+        row = next((row for row in json.loads(asked) if row["name"] == name), None)
+        shown = self.lab.run(f"septum show exits {name} --json")  # refused when it does not run
+        owners = report.by_reason(json.loads(shown.stdout) if shown.code == 0 else [], name,
+                                  "answered by")  # fmt: skip
+        new = [one for one in complaints(self.lab) if one and one not in self._before]
+        return row is not None and was_lost_on_its_way(row, owners, new)
+
+
+def complaints(lab: Lab) -> list[str]:
+    """What the host's kernel has complained of: devices that were refused, and its own faults."""
+    return lab.run(typed.COMPLAINTS).stdout.splitlines()

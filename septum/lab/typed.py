@@ -45,6 +45,7 @@ _WRITE_AND_READ = (
     'echo "read $(dd if={scratch} bs=1048576 count={blocks} 2>/dev/null | md5sum)"; '
     'count after; echo "mark $(head -n 1 {scratch})"; rm {memory}'
 )
+COMPLAINTS = 'dmesg | grep -E "DMAR:.*Request device|BUG:|Oops"'
 HOST_STATE = """
 for f in {functions}; do
     d=$(readlink /sys/bus/pci/devices/$f/driver)
@@ -52,7 +53,7 @@ for f in {functions}; do
 done
 echo "huge_pages $(cat /proc/sys/vm/nr_hugepages)"
 for f in $(ls /run/septum/claims 2>/dev/null | grep -v hugepages.lock); do echo "claim $f"; done
-dmesg | grep -E "DMAR:.*Request device|BUG:|Oops" | sed "s/^/fault /"
+{complaints} | sed "s/^/fault /"
 """
 # Where the threads of an instance's processors may run, and where each ran last: proc(5)
 THREADS = r"""

@@ -174,3 +174,9 @@ def test_the_rule_would_notice(tmp_path: Path) -> None:
     assert typed(page, "septum ") == [["fly", "--far"], ["nothing"]]
     assert place_of("no/such.py") is None
     assert "Supervisor.serve" in names_in(PACKAGE / "supervisor/loop.py")
+
+
+def test_no_page_was_merged_by_half() -> None:
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("septum/**/*.toml"), *ROOT.glob("examples/*.toml")]
+    marked = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.M)
+    assert not [page.name for page in pages if marked.search(page.read_text())]

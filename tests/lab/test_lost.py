@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, ClassVar, cast
 
 import pytest
 
 from septum.engine.kvm.exits import TRIPLE_FAULT
 from septum.errors import LabLost, Problem
-from septum.lab import demo, lost
+from septum.lab import demo, lost, typed
+from septum.lab.line import Completed
 from septum.lab.run import Lab, free_port, new_run_folder, tell_monitor
+from septum.lab.terminal import Terminal
 
 
 @pytest.fixture
@@ -128,6 +132,51 @@ def test_a_guest_is_lost_only_when_nothing_was_refused(
     row: dict[str, object], owners: dict[str, int], complaints: list[str], is_lost: bool
 ) -> None:
     assert lost.was_lost_on_its_way({**ROW, **row}, owners, complaints) is is_lost
+
+
+class AskedLab(FakeLab):
+    """A lab with one instance, and a kernel that complains of what it is told."""
+
+    complaints = ""
+    row: ClassVar[dict[str, str]] = {}
+
+    def run(self, command: Any, **options: Any) -> Completed:
+        if command.startswith("septum ps"):
+            return Completed(0, json.dumps([{**ROW, "name": "green", **self.row}]), "")
+        if command.startswith("septum show"):
+            return Completed(1, "", "green does not run")
+        assert command == typed.COMPLAINTS
+        return Completed(0, self.complaints, "")
+
+
+class Silent:
+    """A console that does not say what is waited for."""
+
+    name = "green"
+
+    def wait_for(self, words: str, seconds: float) -> None:
+        raise Problem("it did not say so")
+
+
+@pytest.mark.parametrize(
+    ("reason", "complaint", "raised"),
+    [
+        (TRIPLE_FAULT, "", LabLost),
+        (TRIPLE_FAULT, "DMAR: [DMA Read] Request device [00:03.0]", Problem),
+        ("failed", "", Problem),
+    ],
+)
+def test_a_system_that_does_not_arrive(
+    tmp_path: Path, reason: str, complaint: str, raised: type[Problem]
+) -> None:
+    lab = AskedLab(folder=tmp_path)
+    lab.complaints = "DMAR: an old one"
+    arrivals = lost.Arrivals(lab)
+    lab.complaints += f"\n{complaint}"
+    lab.row = {"state": "failed", "reason": reason}
+    with pytest.raises(Problem) as caught:
+        arrivals.wait_for(cast(Terminal, Silent()), "login:", 1.0)
+    assert type(caught.value) is raised
 
 
 @pytest.mark.parametrize(("raised", "times"), [(Problem, 1), (LabLost, 3)])

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from septum.lab import lost
 from septum.lab.computer import read_computer
 from septum.lab.demo import PATIENCE, PROMPTS
 from septum.lab.run import Lab
@@ -52,10 +53,11 @@ def test_a_disk_behind_one_message(lab: Lab, tmp_path: Path) -> None:
     (tmp_path / "table.toml").write_text(TABLE)
     lab.put(tmp_path / "table.toml", "/var/tmp/messages.toml")
     lab.run("modprobe -a kvm_amd vfio-pci", check=True)
+    arrivals = lost.Arrivals(lab)
     lab.run("septum up /var/tmp/messages.toml", timeout=PATIENCE, check=True)
     terminal = Terminal(lab, "green", lab.folder / "messages.log")
     try:
-        terminal.wait_for(PROMPTS["green"], PATIENCE)
+        arrivals.wait_for(terminal, PROMPTS["green"], PATIENCE)
         terminal.quiet_shell(PATIENCE)
         before = messages(lab)
         terminal.ask(WORK, PATIENCE)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from septum.lab import report
+from septum.lab import lost, report
 from septum.lab.computer import read_computer
 from septum.lab.demo import PATIENCE, PROMPTS
 from septum.lab.installed import CHECKOUT
@@ -72,15 +72,20 @@ class Systems:
         self.lab.put(TABLE, PLACE)
         self.lab.run("modprobe -a kvm_amd vfio-pci", check=True)
         self.lab.run("septum down", timeout=PATIENCE)
+        arrivals = lost.Arrivals(self.lab)
         self.lab.run(f"septum up {PLACE}", timeout=PATIENCE, check=True)
         for name in PLACES:
             self.attach(name)
+        for name in PLACES:
+            self.await_shell(name, arrivals)
         self.starts = self.lab.starts
 
-    def attach(self, name: str) -> Terminal:
-        terminal = Terminal(self.lab, name, self.lab.folder / f"{name}.log")
-        self.terminals[name] = terminal
-        terminal.wait_for(PROMPTS[name], PATIENCE)
+    def attach(self, name: str) -> None:
+        self.terminals[name] = Terminal(self.lab, name, self.lab.folder / f"{name}.log")
+
+    def await_shell(self, name: str, arrivals: lost.Arrivals) -> Terminal:
+        terminal = self.terminals[name]
+        arrivals.wait_for(terminal, PROMPTS[name], PATIENCE)
         terminal.quiet_shell(PATIENCE)
         return terminal
 
@@ -157,8 +162,10 @@ def test_what_is_behind_a_switch_stands_on_the_root_bus_itself(lab: Lab, systems
     alone = alone.replace('"0000:01"', '"0000:03"')
     assert 'present = { "0000:03" = "0000:00" }' in alone
     lab.run(f"cat > {PLACE}.alone", stdin=alone.encode(), check=True)
+    arrivals = lost.Arrivals(lab)
     lab.run(f"septum up {PLACE}.alone", timeout=PATIENCE, check=True)
-    terminal = systems.attach("green")
+    systems.attach("green")
+    terminal = systems.await_shell("green", arrivals)
     systems.starts = 0  # the table is another's from now on
     listed = re.findall(r"^(0000:\S+) (\S+): \S+", terminal.ask("lspci -Dn", PATIENCE).text, re.M)
     assert dict(listed) == {"0000:00:00.0": "0200", "0000:00:01.0": "0600"}

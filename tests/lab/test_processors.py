@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from septum.lab import lost
 from septum.lab.demo import PATIENCE, PROMPTS
 from septum.lab.run import Lab
 from septum.lab.terminal import Terminal
@@ -35,10 +36,11 @@ def started(lab: Lab, tmp_path: Path, request: pytest.FixtureRequest) -> Iterato
     lab.put(tmp_path / "table.toml", PLACE)
     lab.run("modprobe -a kvm_amd vfio-pci", check=True)
     lab.run("septum down", timeout=PATIENCE)
+    arrivals = lost.Arrivals(lab)
     lab.run(f"septum up {PLACE}", timeout=PATIENCE, check=True)
     terminal = Terminal(lab, "green", lab.folder / "processors.log")
     try:
-        terminal.wait_for(PROMPTS["green"], PATIENCE)
+        arrivals.wait_for(terminal, PROMPTS["green"], PATIENCE)
         terminal.quiet_shell(PATIENCE)
         yield terminal
     finally:
