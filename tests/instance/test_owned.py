@@ -391,7 +391,7 @@ REVOKING = some.tuples(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(some.lists(CONFIGURATION | ACCESS | REVOKING, max_size=40))
 def test_no_sequence_breaks_what_must_hold(steps: list[tuple[str, int, int, int]]) -> None:
     owner = Owner(with_devices=True)

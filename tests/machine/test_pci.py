@@ -110,7 +110,7 @@ def test_paths() -> None:
     assert root_of("../../devices/platform/x") is None
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.fixed_dictionaries(
         {},

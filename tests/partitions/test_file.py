@@ -30,7 +30,7 @@ lines = some.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(some.lists(lines, max_size=12))
 def test_any_text_is_a_table_or_has_findings(texts: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -108,7 +108,7 @@ def judged(text: str, machine: Machine) -> PartitionTable | None:
         os.unlink(path)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(some.data())
 def test_nothing_accepted_is_owned_twice(data: some.DataObject) -> None:
     machine = data.draw(machines())

@@ -140,7 +140,7 @@ def test_what_is_no_table_of_buses(check: Check, text: str) -> None:
 BUSES = some.sampled_from(["00", "01", "02", "03", "04", "05", "7f", "80", "81", "82", "90", "ff"])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     some.lists(some.sampled_from([ETHERNET, DISK, BELOW, NVME]), min_size=1, unique=True),
     some.dictionaries(BUSES, BUSES, max_size=3),

@@ -315,7 +315,7 @@ accesses = some.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(accesses)
 def test_no_access_is_answered_with_anything_but_a_value(
     steps: list[tuple[int, int, int, int | None]],

@@ -89,7 +89,7 @@ EXACT = {
 
 @pytest.mark.parametrize("rounding", [CHOPPED, MINUS, NORMAL, DYNAMIC])
 @pytest.mark.parametrize("code", EXACT)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(first=NUMBER, second=NUMBER)
 def test_arithmetic_is_exact_and_rounded_once(
     code: int, rounding: int, first: float, second: float
@@ -106,7 +106,7 @@ def test_arithmetic_is_exact_and_rounded_once(
 
 @pytest.mark.parametrize("rounding", [CHOPPED, MINUS, NORMAL, DYNAMIC])
 @pytest.mark.parametrize("code", EXACT)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(first=st.floats(width=32), second=st.floats(width=32))
 def test_single_arithmetic(code: int, rounding: int, first: float, second: float) -> None:
     for one in (first, second):
@@ -119,7 +119,6 @@ def test_single_arithmetic(code: int, rounding: int, first: float, second: float
     assert Fraction(number(BENCH.real(3))) == right
 
 
-@settings(deadline=None)
 @given(NUMBER.map(abs))
 @example(2.0)
 @example(4.0)
@@ -132,7 +131,6 @@ def test_square_roots(square: float) -> None:
     assert root * root <= Fraction(square) < above * above
 
 
-@settings(deadline=None)
 @given(st.integers(-(1 << 63), (1 << 63) - 1))
 def test_integers_become_numbers(value: int) -> None:
     do(a.CVTQT | NORMAL, 0, value & ONES)
@@ -141,7 +139,6 @@ def test_integers_become_numbers(value: int) -> None:
     assert Fraction(number(BENCH.real(3))) == rounded(Fraction(value), 53, -1022, MINUS)
 
 
-@settings(deadline=None)
 @given(st.floats(-(2.0**63), 2.0**63 - 1024))
 def test_numbers_become_integers(value: float) -> None:
     assume(value == 0 or abs(value) >= 2.0**-1022)
@@ -349,7 +346,6 @@ SHORT = st.integers(-(2**24) + 1, 2**24 - 1).flatmap(
 )
 
 
-@settings(deadline=None)
 @given(SHORT)
 def test_the_formats_of_the_vax_in_memory(value: float) -> None:
     BENCH[2] = DATA
@@ -377,7 +373,7 @@ def half_up(exact: Fraction, precision: int) -> Fraction:
 
 @pytest.mark.parametrize(("form", "precision"), [(0, 24), (a.SOURCE_FORMAT, 53)])
 @pytest.mark.parametrize("code", EXACT)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(first=SHORT, second=SHORT)
 def test_arithmetic_of_the_vax(
     form: int, precision: int, code: int, first: float, second: float

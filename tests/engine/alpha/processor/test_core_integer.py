@@ -157,7 +157,7 @@ OPERATIONS = {**ARITHMETIC, **LOGICAL, **MULTIMEDIA, **BYTES}
 
 # Few examples each: random sequences against QEMU are many.
 @pytest.mark.parametrize("which", OPERATIONS, ids=lambda which: f"{which[0]:02x}.{which[1]:02x}")
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(first=QUAD, second=QUAD, short=st.integers(0, 255))
 def test_results(which: tuple[int, int], first: int, second: int, short: int) -> None:
     BENCH[1], BENCH[2] = first, second
@@ -169,7 +169,6 @@ def test_results(which: tuple[int, int], first: int, second: int, short: int) ->
 
 
 @pytest.mark.parametrize("function", CONDITIONS)
-@settings(deadline=None)
 @given(first=QUAD, second=QUAD)
 def test_conditional_moves(function: int, first: int, second: int) -> None:
     BENCH[1], BENCH[2], BENCH[3] = first, second, 5
@@ -188,7 +187,6 @@ CHECKED = {
 
 
 @pytest.mark.parametrize("which", CHECKED)
-@settings(deadline=None)
 @given(first=QUAD, second=QUAD)
 def test_overflow_is_found(which: tuple[int, int], first: int, second: int) -> None:
     bits, operation = CHECKED[which]

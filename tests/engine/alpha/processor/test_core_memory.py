@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from septum.engine.alpha.processor.buffer import RUN, TranslationBuffer
@@ -73,7 +73,6 @@ def test_addresses_that_share_an_entry_are_not_confused(bench: Bench) -> None:
     assert reaches(bench, DATA) == Exit.DTB_MISS  # it gave its place
 
 
-@settings(deadline=None)
 @given(st.integers(0, ONES), st.integers(1, RAM // PAGE - 1))
 def test_a_page_leads_to_its_page(address: int, page: int) -> None:
     bench = Bench()
@@ -227,7 +226,6 @@ def test_kseg_is_the_kernel_s(bench: Bench) -> None:
     assert bench.processor.run(1) == Exit.ITB_MISS
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from([a.LDQ, a.LDL, a.LDWU, a.LDBU, a.LDQ_U, a.STQ, a.STB, a.STT, a.LDS, a.STQ_C]),
     st.one_of(
@@ -252,7 +250,6 @@ def test_no_address_leads_outside_ram(opcode: int, base: int, displacement: int)
 
 
 @given(st.integers(-(1 << 63), (1 << 63) - 1), st.integers(-(1 << 63), (1 << 63) - 1))
-@settings(deadline=None)
 def test_no_mode_and_no_address_space_leads_outside_ram(mode: int, asn: int) -> None:
     """Whatever stands in the state, a page of the bus is not taken for RAM."""
     bench = Bench()
@@ -303,7 +300,6 @@ def test_two_processors_share_memory(bench: Bench) -> None:
     assert bench.processor.instructions == other.instructions == 1
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(

@@ -69,7 +69,7 @@ def survives(pal: Palcode, trap: object) -> None:
         return
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     function=some.integers(0, 0xBF) | some.integers(0, (1 << 26) - 1),
     registers=some.lists(quads, min_size=31, max_size=31),
@@ -86,7 +86,7 @@ def test_any_call_with_any_registers(
     survives(pal, calls.call)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     opcode=some.sampled_from(sorted(SIZES)),
     area=some.sampled_from(_AREAS),
@@ -112,7 +112,7 @@ def test_any_access_to_any_register(
     survives(pal, misses.data_miss)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     address=quads,
     table=some.integers(0, (1 << 32) - 1),
@@ -145,7 +145,7 @@ def test_any_page_table(
     survives(pal, misses.instruction_miss if kind == "fetch" else misses.data_miss)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(word=some.integers(0, (1 << 32) - 1), registers=some.lists(quads, min_size=31, max_size=31))
 def test_any_exception(bench: Bench, word: int, registers: list[int]) -> None:
     pal = bench.bad.pal

@@ -91,7 +91,7 @@ def test_it_must_fit(tmp_path: Path) -> None:
         kernel.require_room(4 * MiB, initrd=MiB)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=200), st.integers(0, 150))
 def test_damage_never_is_a_bug(
     tmp_path_factory: pytest.TempPathFactory, damage: bytes, at: int

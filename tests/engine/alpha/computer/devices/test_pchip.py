@@ -266,7 +266,7 @@ windows = some.tuples(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     some.lists(windows, min_size=1, max_size=4),
     some.sampled_from([0, 0x20, 0x40, 0x60]),

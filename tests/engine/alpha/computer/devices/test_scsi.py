@@ -276,7 +276,7 @@ def test_a_file_that_is_no_disk(tmp_path: Path, content: bytes | None) -> None:
         Disk.file(str(image))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(some.binary(min_size=16, max_size=32))
 def test_whatever_the_command_there_is_an_answer(command: bytes) -> None:
     target = ScsiDisk(Disk(bytearray(8 * 512)), "x")
