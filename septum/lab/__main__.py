@@ -60,6 +60,9 @@ def parser() -> argparse.ArgumentParser:
     verb("stop", stop, "keep the logs and switch the lab off")
     verb("bench", bench, "measure Septum and QEMU side by side in the lab")
     verb("demo", demo, "run the main job in the lab and print its report")
+    siege = verb("siege", besiege, "let a hostile system do what it likes beside a working one")
+    siege.add_argument("--seeds", type=int, default=20, help="so many, from 1 (20)")
+    siege.add_argument("--accesses", type=int, default=500_000, help="for each seed (500,000)")
     verb("alpha", build_alpha, "build the Alpha computer's kernels and init, into build/alpha")
     verb("demo-alpha", demo_alpha, "run the main job on the Alpha computer and print its report")
     verb("bench-alpha", bench_alpha, "measure the Alpha computer, and QEMU's beside it")
@@ -135,6 +138,12 @@ def bench(options: argparse.Namespace) -> int:
     from septum.lab.bench import main as run_bench  # type: ignore[import-not-found,unused-ignore]
 
     return int(run_bench())
+
+
+def besiege(options: argparse.Namespace) -> int:
+    from septum.lab.siege import main as run_siege
+
+    return run_siege(range(1, options.seeds + 1), options.accesses)
 
 
 def build_alpha(options: argparse.Namespace) -> int:

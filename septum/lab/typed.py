@@ -52,7 +52,7 @@ for f in {functions}; do
     echo "driver $f ${{d##*/}}"
 done
 echo "huge_pages $(cat /proc/sys/vm/nr_hugepages)"
-for f in $(ls /run/septum/claims 2>/dev/null | grep -v hugepages.lock); do echo "claim $f"; done
+for f in $(ls /run/septum/claims 2>/dev/null | grep -v '[.]lock$'); do echo "claim $f"; done
 {complaints} | sed "s/^/fault /"
 """
 # Where the threads of an instance's processors may run, and where each ran last: proc(5)

@@ -15,14 +15,18 @@ from typing import Any
 
 import pytest
 
-from septum.lab import demo, judges, report, typed
+from septum.lab import demo, judges, report, siege, typed
 from septum.lab.demo import PATIENCE, MainJob
 from septum.lab.progress import Progress
 from septum.lab.run import Lab
+from septum.lab.siege import ALL_KINDS, Attack, Siege
+from septum.lab.typed import SCRATCH
 
 BLUES_ETHERNET = "0000:01:00.0"
 GREENS = ("0000:00:04.0", "0000:02:00.0")
 HOLD = 2.0  # seconds
+ACCESSES = 16_000  # of the hostile neighbour, each time
+OWN = 1 << siege.KINDS.index("own registers")
 
 
 class Job:
@@ -227,7 +231,8 @@ def test_a_killed_green_gives_back_and_blue_goes_on(job: Job, lab: Lab) -> None:
     place = ask_in_background(job, "blue", f"ping -q -c 50 -i 0.2 {gateway}")
     pid = state_of(lab, "green")["pid"]
     lab.run(f"kill -KILL {pid}", check=True)
-    wait = "until ! ls /run/septum/claims | grep -q -e 02:00.0 -e 00:04.0; do sleep 0.2; done"
+    given_back = "! ls /run/septum/claims | grep -q -e 02:00.0.json -e 00:04.0.json"
+    wait = f"until {given_back}; do sleep 0.2; done"
     lab.run(wait, timeout=PATIENCE, check=True)
     driver = lab.run(f"readlink /sys/bus/pci/devices/{GREENS[1]}/driver", check=True).stdout
     assert driver.strip().endswith("/e1000e")
@@ -235,6 +240,19 @@ def test_a_killed_green_gives_back_and_blue_goes_on(job: Job, lab: Lab) -> None:
     assert state_of(lab, "green")["state"] == "failed"
     assert state_of(lab, "blue")["state"] == "running"
     assert pings(wait_for_background(job, "blue", place, "transmitted")) == (50, 50)
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [Attack(25, ACCESSES, ALL_KINDS & ~OWN), Attack(26, ACCESSES, ALL_KINDS, GREENS[::-1])],
+    ids=lambda attack: attack.told,
+)
+def test_a_hostile_neighbour_is_not_noticed(job: Job, lab: Lab, attack: Attack) -> None:
+    """In green's place: random accesses, while blue works. `septum.lab siege` has more of it."""
+    lab.run("septum down green", timeout=PATIENCE)
+    found = Siege(lab, job.job.terminals["blue"], SCRATCH["blue"], job.folder).endure(attack)
+    checksum = job.job.instances["blue"]["scsi"]["written"]
+    assert list(siege.failures(found, checksum)) == [], found
 
 
 def test_everything_is_given_back(job: Job, lab: Lab) -> None:
