@@ -14,11 +14,12 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from septum.units import PciAddress, parse_size
+from septum.units import GiB, KiB, MiB, PciAddress, parse_size, size_text
 
 # Septum's own files beside the instances', in the run directory and among the logs.
 RESERVED_NAMES = ("claims", "control", "lock", "log", "supervisor")
 
+SMALLEST_LOG, LARGEST_LOG = 64 * KiB, GiB  # bytes of one file
 REQUIRED = object()  # the default of a setting that must be given
 
 _BUS = re.compile(r"(?:([0-9a-f]{4,8}):)?([0-9a-f]{2})", re.I)
@@ -97,6 +98,20 @@ def _count(value: object) -> int:
     return count
 
 
+def _log_size(value: object) -> int:
+    size = _size(value)
+    if not SMALLEST_LOG <= size <= LARGEST_LOG:
+        raise ValueError(f"{size} bytes are not between 64K and 1G")
+    return size
+
+
+def _log_count(value: object) -> int:
+    count = _number(value)
+    if not 1 <= count <= 100:
+        raise ValueError(f"{count} is not between 1 and 100")
+    return count
+
+
 def _address(value: object) -> PciAddress:
     return PciAddress.parse(_text(value))
 
@@ -122,6 +137,8 @@ PATH = Shape("a file; relative to the table's folder", _path)
 SIZE = Shape("a size such as 512M or 2G", _size)
 NUMBERS = Shape("a list of processor numbers", _number, each=True)
 COUNT = Shape("1 or more", _count)
+LOG_SIZE = Shape("a size from 64K to 1G", _log_size)
+LOG_COUNT = Shape("1 to 100", _log_count)
 WEIGHT = Shape("1 to 10000", _weight)
 ADDRESSES = Shape('a list of PCI addresses such as "0000:01:00.0"', _address, each=True)
 BUSES = Shape('a list of PCI buses such as "0000:03"', _bus, each=True)
@@ -202,6 +219,8 @@ SETTINGS: tuple[Setting, ...] = (
         "restart",
         "what a reboot asked from inside does",
     ),
+    Setting("instance", "log_size", LOG_SIZE, 16 * MiB, "how long a log of it may become"),
+    Setting("instance", "log_count", LOG_COUNT, 4, "how many files of a log are kept"),
     Setting("memory", "base", SIZE, REQUIRED, "never lent"),
     Setting("memory", "float", SIZE, 0, "may be lent to others"),
     Setting("memory", "at", SIZE, None, "where in the computer's memory it begins"),
@@ -256,7 +275,8 @@ def _default(item: Setting) -> str:
         return " (required)"
     if item.default in (None, (), ""):
         return ""
-    return f" (default: {item.default})"
+    is_size = item.shape in (SIZE, LOG_SIZE) and isinstance(item.default, int)
+    return f" (default: {size_text(item.default) if is_size else item.default})"  # type: ignore[arg-type]
 
 
 def nearest(word: str, known: tuple[str, ...], likeness: float = 0.6) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from septum.errors import HostProblem, Problem
 from septum.machine.model import Machine
 from septum.messages import (
+    LONGEST_LINE,
     Lines,
     decode,
     encode,
@@ -20,6 +22,7 @@ from septum.messages import (
     record,
 )
 from septum.partitions.model import MemorySlice, Partition, Processors
+from septum.settings import PciBus
 from septum.units import MiB, PciAddress
 from tests.machines import a_machine
 
@@ -30,21 +33,31 @@ ADDRESSES = st.builds(
     st.integers(0, 0x1F),
     st.integers(0, 7),
 )
+TEXTS = st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]))
+SIZES = st.integers(0, 1 << 63)
+BUSES = st.builds(PciBus, st.integers(0, 0xFFFF), st.integers(0, 0xFF))
 PARTITIONS = st.builds(
     Partition,
-    name=st.text(),
-    kernel=st.text(),
-    initrd=st.none() | st.text(),
-    command_line=st.text(),
-    memory=st.builds(MemorySlice, st.integers(0), st.integers(0)),
+    name=TEXTS,
+    kernel=TEXTS,
+    initrd=st.none() | TEXTS,
+    command_line=TEXTS,
+    memory=st.builds(MemorySlice, SIZES, SIZES, st.none() | SIZES),
     processors=st.builds(
         Processors,
         st.lists(st.integers(0, 4096)).map(tuple),
         st.booleans(),
         st.integers(1, 10000),
+        st.integers(0, 64),
     ),
     functions=st.lists(ADDRESSES).map(tuple),
     without_reset=st.lists(ADDRESSES).map(tuple),
+    on_reboot=TEXTS,
+    isa=st.lists(TEXTS).map(tuple),
+    present=st.lists(st.tuples(BUSES, BUSES)).map(tuple),
+    interrupts=TEXTS,
+    log_size=SIZES,
+    log_count=SIZES,
 )
 
 
@@ -105,3 +118,69 @@ def test_a_problem_travels() -> None:
         raise_error(error_message(problem))
     assert str(raised.value) == str(problem)
     assert raise_error({"rows": []}) == {"rows": []}
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+
+
+@given(st.lists(st.binary(max_size=40), max_size=20))
+def test_whatever_bytes_come_they_are_messages_or_a_problem(pieces: list[bytes]) -> None:
+    lines = Lines(100)
+    for piece in pieces:
+        try:
+            assert all(isinstance(message, dict) for message in lines.feed(piece))
+        except Problem as problem:
+            assert problem.because
+        assert len(lines.rest) <= 100
+
+
+@given(JSON, st.sampled_from([Partition, Machine]))
+def test_whatever_a_message_carries_it_is_a_record_or_a_problem(value: Any, kind: Any) -> None:
+    for one in (value, {**plain(a_machine()), "processors": value}):
+        try:
+            assert isinstance(record(kind, one), kind)
+        except Problem as problem:
+            assert kind.__name__ in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (b"[" * 100_000 + b"]" * 100_000, "nested too deep"),
+        (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "nested too deep"),
+        (b'{"a": NaN}', "NaN is not a number"),
+        (b'{"a": -Infinity}', "is not a number"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "digits"),
+        (b'{"a": "\xff"}', "utf-8"),
+        (b'{"a": [' + b"[]," * 600_000 + b"1]}", "values are over"),
+    ],
+)
+def test_what_is_too_much_is_refused(line: bytes, why: str) -> None:
+    with pytest.raises(Problem, match=why):
+        decode(line)
+
+
+def test_a_line_without_an_end_is_looked_through_once() -> None:
+    """Cut anew at each piece, 16 MiB took many seconds."""
+    lines, piece = Lines(), b"x" * (1 << 16)
+    began = time.process_time()
+    with pytest.raises(Problem, match="has no end"):
+        for _ in range(1 + (LONGEST_LINE >> 16)):
+            lines.feed(piece)
+    assert time.process_time() - began < 2.0
+    assert not lines.rest, "nothing of it is kept"
+    assert lines.feed(b"\n{}\n") == [{}]
+
+
+def test_what_stands_where_is_named() -> None:
+    fields = plain(a_machine())
+    fields["functions"][2]["address"]["bus"] = "three"
+    with pytest.raises(Problem, match=r"machine.functions\[2\].address.bus is 'three', not int"):
+        record(Machine, fields, "machine")
+    fields["functions"][2]["address"]["bus"] = True
+    with pytest.raises(Problem, match="is True, not int"):
+        record(Machine, fields, "machine")

@@ -5,22 +5,29 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import time
 from collections.abc import Mapping
 
 from septum.errors import HostProblem, NotRunning
-from septum.messages import Lines, Message, encode
+from septum.messages import LONGEST_LINE, Lines, Message, encode
 
-CHUNK = 1 << 16  # bytes read at a time
+CHUNK = 1 << 16  # bytes read or sent at a time
+MOMENT = 0.01  # seconds
+NO_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+PATIENCE = 60.0  # seconds an answer may take
 REMEDIES = {errno.EACCES: "run as root", errno.EPERM: "run as root"}
 
 
 class Channel:
     """One end of a conversation: never waits, keeps what cannot be sent yet."""
 
-    def __init__(self, stream: socket.socket) -> None:
+    def __init__(
+        self, stream: socket.socket, longest: int = LONGEST_LINE, chunk: int = CHUNK
+    ) -> None:
         stream.setblocking(False)
         self.stream = stream
-        self.lines = Lines()
+        self.chunk = chunk  # bytes read at a time
+        self.lines = Lines(longest)
         self.unsent = bytearray()
         self.is_closed = False
 
@@ -30,10 +37,10 @@ class Channel:
     def receive(self) -> list[Message] | None:
         """Messages that are whole; None when the other end has left. Problem: no message."""
         try:
-            data = self.stream.recv(CHUNK)
+            data = self.stream.recv(self.chunk)
         except BlockingIOError:
             return []
-        except ConnectionError:
+        except OSError:
             return None
         return self.lines.feed(data) if data else None
 
@@ -42,19 +49,68 @@ class Channel:
         self.unsent += encode(message)
         self.flush()
 
-    def flush(self) -> None:
-        """Send what is kept. An end that has left is noticed by receive()."""
+    def flush(self) -> int:
+        """Send what is kept; how many bytes went. That an end has left is noticed by receive()."""
+        sent, gone = 0, 0
         try:
-            while self.unsent:
-                del self.unsent[: self.stream.send(self.unsent)]
+            # A slice at a time, and cut off once: what is kept may be long.
+            with memoryview(self.unsent) as view:
+                while sent < len(view):
+                    sent += self.stream.send(view[sent : sent + CHUNK])
         except BlockingIOError:
-            return
+            pass
         except OSError:
-            self.unsent.clear()
+            gone = len(self.unsent)
+        del self.unsent[: max(sent, gone)]
+        return sent
 
     def close(self) -> None:
         self.is_closed = True
         self.stream.close()
+
+
+class Listener:
+    """A socket that askers come to. Who cannot be let in, for want of files, is sent away."""
+
+    def __init__(self, server: socket.socket) -> None:
+        self.server = server
+        # Given up for a moment when there is no file left: else whoever knocks could not even be
+        # sent away, and would be announced again and again.
+        self._spare = _spare()
+
+    def fileno(self) -> int:
+        return self.server.fileno()
+
+    def accept(self) -> socket.socket | None:
+        """Who knocks; None when it has left again, or had to be sent away."""
+        try:
+            return self.server.accept()[0]
+        except OSError as error:
+            if error.errno in NO_FILES:
+                self._send_away()
+            return None
+
+    def _send_away(self) -> None:
+        if self._spare >= 0:
+            os.close(self._spare)
+        try:
+            self.server.accept()[0].close()
+        except OSError:
+            time.sleep(MOMENT)  # nothing can be done about it now; at least do not spin
+        self._spare = _spare()
+
+    def close(self) -> None:
+        self.server.close()
+        if self._spare >= 0:
+            os.close(self._spare)
+            self._spare = -1
+
+
+def _spare() -> int:
+    try:
+        return os.eventfd(0, os.EFD_CLOEXEC)
+    except OSError:
+        return -1
 
 
 def listen(path: str) -> socket.socket:
@@ -80,9 +136,14 @@ def listen(path: str) -> socket.socket:
     return server
 
 
-def connect(path: str) -> socket.socket | None:
-    """A connection that waits; None when nobody listens there. HostProblem: not allowed."""
+def connect(path: str, within: float | None = None) -> socket.socket | None:
+    """A connection; None when nobody listens there. HostProblem: not allowed, or not in time.
+
+    `within` so many seconds it waits, for this and from then on; None: as long as it takes. 0 is
+    for who must not be held up by one that listens and lets nobody in.
+    """
     stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    stream.settimeout(within)
     try:
         stream.connect(path)
     except OSError as error:
@@ -128,17 +189,27 @@ class Conversation:
         self.stream.close()
 
 
-def ask(path: str, question: Mapping[str, object], who: str) -> Message:
-    """One question, one answer (which may carry an error). NotRunning: nobody answers."""
-    stream = connect(path)
+def ask(path: str, question: Mapping[str, object], who: str, within: float = PATIENCE) -> Message:
+    """One question, one answer (which may carry an error). NotRunning: nobody answers.
+
+    `within` is how many seconds each side may take to read, or to say something.
+    """
+    stream = connect(path, within)
     if stream is None:
         raise NotRunning(
             f"{who} does not run", because=f"nobody answers at {path}", remedy="septum ps"
         )
     with stream:
         conversation = Conversation(stream)
-        conversation.tell(question)
-        answer = conversation.hear()
+        try:
+            conversation.tell(question)
+            answer = conversation.hear()
+        except TimeoutError as error:
+            raise NotRunning(
+                f"{who} does not answer",
+                because=f"nothing came from it for {within:g} seconds",
+                remedy="septum ps; septum down ends an instance that does nothing",
+            ) from error
     if answer is None:
         raise NotRunning(
             f"{who} left without an answer", because="its process ended", remedy="septum ps"

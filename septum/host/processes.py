@@ -138,17 +138,6 @@ def keep_only(numbers: tuple[int, ...]) -> None:
                 continue  # it was the listing's own
 
 
-def redirect(log: str) -> None:
-    """Read nothing, and write what is said to the end of a file."""
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    said = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    os.dup2(nothing, 0)
-    os.dup2(said, 1)
-    os.dup2(said, 2)
-    os.close(nothing)
-    os.close(said)
-
-
 def more_files() -> None:
     """Let this process have as many open files as it can be let have."""
     import resource

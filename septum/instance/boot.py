@@ -137,6 +137,8 @@ def assemble(
         directory.log_of(partition.name),
         lambda level: guest.irq_line(uart.SERIAL_1_GSI, level),
         lock,
+        log_size=partition.log_size,
+        log_count=partition.log_count,
     )
     held.callback(console.close)
     outcome = Outcome()

@@ -39,6 +39,8 @@ class DraftInstance(NamedTuple):
     isa: tuple[Item[str], ...]
     present: tuple[Item[tuple[PciBus, PciBus]], ...]
     interrupts: str
+    log_size: int
+    log_count: int
 
 
 class Draft(NamedTuple):

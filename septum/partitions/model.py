@@ -51,6 +51,8 @@ class Partition(NamedTuple):
     # the machine's bus, and as which it is found
     present: tuple[tuple[PciBus, PciBus], ...] = default("instance", "present")
     interrupts: str = default("instance", "interrupts")  # when others run and its device asks
+    log_size: int = default("instance", "log_size")  # bytes of one file of its logs
+    log_count: int = default("instance", "log_count")  # files of each log that are kept
 
 
 class PartitionTable(NamedTuple):

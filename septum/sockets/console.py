@@ -12,11 +12,17 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
+from septum import settings
+from septum.host.logs import Log
 from septum.shared.serial import SerialPort
 
 HISTORY = 64 << 10  # bytes a new reader gets first
 CHUNK = 4096
+LOG_SIZE: int = settings.default("instance", "log_size")
+LOG_COUNT: int = settings.default("instance", "log_count")
 _SLOW_READER = 1 << 20  # bytes it may lag behind before it is let go
+_MOST_TYPED = 64 << 10  # bytes that wait for the guest; then nobody is let type on
+_MOST_FRESH = 1 << 20  # bytes from the guest that wait to be passed on; then some are lost
 
 
 class Console:
@@ -25,12 +31,22 @@ class Console:
     `output` is called under the instance's lock; everything else by the one thread that serves.
     """
 
-    def __init__(self, log: str, line: Callable[[int], None], lock: threading.Lock) -> None:
+    def __init__(
+        self,
+        log: str,
+        line: Callable[[int], None],
+        lock: threading.Lock,
+        *,
+        log_size: int = LOG_SIZE,
+        log_count: int = LOG_COUNT,
+    ) -> None:
         self._lock = lock
         self.port = SerialPort(self.output, line)
         self.event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._log = Log(log, log_size, log_count)
+        self._log.hold()
         self._fresh = bytearray()  # from the guest, not passed on yet
+        self._lost = 0  # bytes that found no room there
         self._typed = bytearray()  # for the guest, waiting for room in its port
         self._history = bytearray()
         self._unsent: dict[socket.socket, bytearray] = {}
@@ -41,14 +57,17 @@ class Console:
         self.pass_on()
         for reader in list(self._unsent):
             self.detach(reader)
-        os.close(self._log)
+        self._log.close()
         os.close(self.event)
 
     def output(self, value: int) -> None:
         """A byte from the guest."""
         if not self._fresh:
             os.eventfd_write(self.event, 1)
-        self._fresh.append(value)
+        if len(self._fresh) < _MOST_FRESH:
+            self._fresh.append(value)
+        else:
+            self._lost += 1
 
     # ---- by the thread that serves
 
@@ -58,9 +77,12 @@ class Console:
             os.eventfd_read(self.event)
         with self._lock:
             fresh, self._fresh = self._fresh, bytearray()
+            lost, self._lost = self._lost, 0
         if not fresh:
             return
-        _write_all(self._log, fresh)
+        if lost:
+            fresh += f"\r\n[septum: {lost:,} bytes were lost here]\r\n".encode()
+        self._log.write(fresh)
         if self.terminal >= 0:
             _write_all(self.terminal, fresh)
         self._history += fresh
@@ -113,6 +135,11 @@ class Console:
     @property
     def waits_for_room(self) -> bool:
         return bool(self._typed)
+
+    @property
+    def is_full(self) -> bool:
+        """So much waits for the guest that nobody should be let type on."""
+        return len(self._typed) >= _MOST_TYPED
 
 
 def _write_all(descriptor: int, data: bytearray) -> None:

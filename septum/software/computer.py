@@ -36,10 +36,16 @@ REGISTERS_A_LINE = 4
 class Member:
     """One instance, its console and its sockets."""
 
-    def __init__(self, name: str, directory: RunDirectory) -> None:
-        self.name = name
+    def __init__(self, partition: Partition, directory: RunDirectory) -> None:
+        self.name = name = partition.name
         nobody = threading.Lock()  # one thread does it all
-        self.console = Console(directory.log_of(name), lambda level: None, nobody)
+        self.console = Console(
+            directory.log_of(name),
+            lambda level: None,
+            nobody,
+            log_size=partition.log_size,
+            log_count=partition.log_count,
+        )
         self.link = Link(self.console, nobody, name)
         self.link.listen(directory.control_of(name), directory.console_of(name))
 
@@ -112,7 +118,7 @@ class SoftwareComputer:
                 remedy="septum down, then septum up with all of them",
             )
         instance = self.monitor.instances[name]
-        member = Member(name, self.directory)
+        member = Member(partition, self.directory)
         member.console.port = GuestInput(instance.type)  # type: ignore[assignment]
         member.link.answers = answers(self.monitor, instance)
         instance.output = member.heard

@@ -5,21 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from septum import protocol
 from septum.errors import NotRunning, Problem
-from septum.host.channel import Channel
 from septum.host.journal import Journal
-from septum.machine.model import Machine
-from septum.messages import Message, record
-from septum.partitions.model import Partition
+from septum.messages import Message
+from septum.protocol import machine_of, partitions_of
+from septum.sockets.askers import Asker
 from septum.supervisor.conflicts import refuse_conflicts, runs_alone, runs_already
 from septum.supervisor.instances import Instance
 from septum.supervisor.requests import GONE, STARTED, OpenRequests
 
+MOST_KEPT = 256  # instances, those that have ended too
 
-def up(requests: OpenRequests, channel: Channel, message: Message) -> None:
+
+def up(requests: OpenRequests, asker: Asker, message: Message) -> None:
     """Start instances; the asker hears of each stage, and in the end that it is done."""
-    wanted = [record(Partition, fields) for fields in message["partitions"]]
-    machine = record(Machine, message["machine"])
+    wanted, machine = partitions_of(message), machine_of(message)
     keeper = requests.keeper
     if keeper.is_ending:
         raise NotRunning("the supervisor is about to end", remedy="try again in a moment")
@@ -35,19 +36,25 @@ def up(requests: OpenRequests, channel: Channel, message: Message) -> None:
     for name in names:
         if runs_alone(keeper.place.directory, name):
             raise runs_already(name)
-    requests.add(channel, names, STARTED)
+    if len(keeper.instances) + len(names) > MOST_KEPT:
+        raise Problem(
+            f"nothing starts on {machine.name} now",
+            because=f"{len(keeper.instances)} instances are kept already",
+            remedy="septum down forgets those that have ended",
+        )
+    requests.add(asker, names, STARTED)
     for partition in wanted:
         keeper.instances[partition.name] = Instance(partition, machine)
     for name in names:
         keeper.start(keeper.instances[name])
 
 
-def take_back(requests: OpenRequests, channel: Channel, message: Message) -> None:
+def take_back(requests: OpenRequests, asker: Asker, message: Message) -> None:
     """Stop what this asker started and has not yet seen to its end."""
-    requests.take_back(channel)
+    requests.take_back(asker)
 
 
-def down(requests: OpenRequests, channel: Channel, message: Message) -> None:
+def down(requests: OpenRequests, asker: Asker, message: Message) -> None:
     """Stop instances, all without a name, and forget them when everything is given back."""
     instances, within = requests.keeper.instances, float(message["within"])
     names = tuple(message.get("names") or instances)
@@ -60,18 +67,18 @@ def down(requests: OpenRequests, channel: Channel, message: Message) -> None:
             remedy="septum ps lists them" if known else "septum up TABLE starts some",
         )
     look_again(requests)
-    requests.add(channel, names, GONE)
+    requests.add(asker, names, GONE)
     for name in names:
         requests.keeper.stop(instances[name], politely=True, within=within)
 
 
-def listing(requests: OpenRequests, channel: Channel, message: Message) -> None:
+def listing(requests: OpenRequests, asker: Asker, message: Message) -> None:
     """One row an instance."""
     look_again(requests)
     now = time.monotonic()
     instances = requests.keeper.instances
     rows = [instances[name].row(now) for name in sorted(instances)]
-    requests.send(channel, {"rows": rows})
+    requests.send(asker, {"rows": rows})
 
 
 def look_again(requests: OpenRequests) -> None:
@@ -83,17 +90,10 @@ def look_again(requests: OpenRequests) -> None:
         instance.look_again(unreturned)
 
 
-def unknown(requests: OpenRequests, channel: Channel, message: Message) -> None:
-    raise Problem(
-        f"the supervisor cannot be asked {message.get('ask')!r}",
-        because=f"it knows {', '.join(name for name in ANSWERS if name)}",
-    )
-
-
-ANSWERS: dict[str, Callable[[OpenRequests, Channel, Message], None]] = {
+ANSWERS: dict[str, Callable[[OpenRequests, Asker, Message], None]] = {
     "up": up,
     "take back": take_back,
     "down": down,
     "list": listing,
-    "": unknown,
 }
+assert ANSWERS.keys() == protocol.SUPERVISOR.keys(), "each question has its answer"

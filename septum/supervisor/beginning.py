@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from septum.errors import HostProblem
-from septum.host import cgroups, processes
+from septum.host import cgroups, logs, processes
 from septum.host.channel import Conversation, connect, listen
 from septum.host.journal import Journal
 from septum.platforms import registry
@@ -140,7 +140,8 @@ def become_supervisor(place: Workplace, platform: str, listener: socket.socket) 
     if os.fork() != 0:
         return 0  # so that the supervisor is nobody's child, and no zombie of up's
     processes.keep_only((listener.fileno(),))
-    processes.redirect(os.path.join(place.directory.logs, "supervisor.log"))
+    own = os.path.join(place.directory.logs, "supervisor.log")
+    logs.Log(own, logs.OWN_SIZE, logs.OWN_COUNT).take_output()
     processes.set_name("septum")
     processes.write_process(place.directory.supervisor, processes.this_process())
     os.chdir("/")

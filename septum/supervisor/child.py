@@ -10,19 +10,24 @@ import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from septum import protocol
 from septum.errors import Problem
-from septum.host import processes
+from septum.host import logs, processes
 from septum.host.cgroups import ControlGroup
 from septum.host.channel import Channel
 from septum.host.processes import Process
 from septum.machine.model import Machine
-from septum.messages import Report, encode
+from septum.messages import Message, Report, encode
 from septum.partitions.model import Partition
 from septum.platforms.platform import ProcessPlatform
+from septum.rate_limit import RateLimit
 from septum.state import FAILED, Ending, after
 from septum.supervisor.workplace import Workplace
 
 GUARDED = (signal.SIGINT, signal.SIGTERM)
+LONGEST_REPORT = 1 << 18  # bytes
+MOST_STAGES = 500  # of one kind in a minute; a start has a few for each function
+PATIENCE = 30.0  # seconds a supervisor may be busy, or stopped, when it is told of an ending
 
 
 class Child(NamedTuple):
@@ -32,6 +37,7 @@ class Child(NamedTuple):
     handle: int  # pidfd: readable when the process has ended
     reports: Channel
     group: ControlGroup | None
+    limit: RateLimit  # of what is passed on of its reports
 
 
 class Life(NamedTuple):
@@ -46,7 +52,8 @@ class Life(NamedTuple):
 
 def fork_instance(life: Life, forget: Callable[[], None]) -> Child:
     """Start an instance's process; forget() closes, in it, what is its parent's alone."""
-    ours, theirs = socket.socketpair()
+    # Each report is a packet: it is sent whole, or not at all, and nobody waits to send it.
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     parent = os.getpid()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -65,7 +72,13 @@ def fork_instance(life: Life, forget: Callable[[], None]) -> Child:
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, GUARDED)
     theirs.close()
-    return Child(processes.process(number), os.pidfd_open(number), Channel(ours), life.group)
+    return Child(
+        processes.process(number),
+        os.pidfd_open(number),
+        Channel(ours, LONGEST_REPORT, LONGEST_REPORT),
+        life.group,
+        RateLimit(MOST_STAGES),
+    )
 
 
 def become_instance(life: Life, parent: int, reports: socket.socket) -> int:
@@ -74,7 +87,11 @@ def become_instance(life: Life, parent: int, reports: socket.socket) -> int:
     report = reporter(reports)
     try:
         os.setsid()
-        processes.redirect(directory.messages_of(partition.name))
+        log = logs.Log(
+            directory.messages_of(partition.name), partition.log_size, partition.log_count
+        )
+        log.hold()
+        log.take_output()
         processes.set_name(f"septum:{partition.name}")
         signal.signal(signal.SIGINT, signal.default_int_handler)
         processes.end_on_terminate()
@@ -93,8 +110,8 @@ def become_instance(life: Life, parent: int, reports: socket.socket) -> int:
         import traceback
 
         traceback.print_exc()
-        log = directory.messages_of(partition.name)
-        ending = Ending("failed", f"a bug, {type(error).__name__}: {error} (see {log})")
+        place = directory.messages_of(partition.name)
+        ending = Ending("failed", f"a bug, {type(error).__name__}: {error} (see {place})")
     report("ending", {"reason": ending.reason, "detail": ending.detail})
     sys.stdout.flush()
     sys.stderr.flush()
@@ -102,21 +119,47 @@ def become_instance(life: Life, parent: int, reports: socket.socket) -> int:
 
 
 def reporter(reports: socket.socket) -> Report:
-    """What an instance calls, from any of its threads, to tell its parent something."""
-    from _thread import allocate_lock
+    """What an instance calls, from any of its threads, to tell its parent something.
 
-    one_at_a_time = allocate_lock()
+    A stage is told if the parent takes it now: whoever reports one may hold up a guest. What
+    everything depends on, a state or an ending, is never left out.
+    """
+    reports.setblocking(False)
+    left_out = 0
 
     def report(event: str, fields: Mapping[str, object]) -> None:
-        with one_at_a_time:
-            text = " ".join(str(value) for value in fields.values() if value)
-            print(time.strftime("%F %T"), event, text, file=sys.stderr, flush=True)
-            try:
-                reports.sendall(encode({"event": event, **fields}))
-            except OSError:
-                return  # the parent died; this process ends by its signal
+        nonlocal left_out
+        message = protocol.report(event, fields)
+        text = " ".join(str(value) for value in fields.values() if value)
+        logs.say(f"{time.strftime('%F %T')} {event} {text}")
+        if left_out and event == "stage":
+            more = f"... and {left_out:,} reports before this one (see its messages' log)"
+            if not sent(reports, protocol.report("stage", {"text": more})):
+                left_out += 1
+                return
+            left_out = 0
+        if not sent(reports, message, 0.0 if event == "stage" else PATIENCE):
+            left_out += 1
 
     return report
+
+
+def sent(reports: socket.socket, message: Message, within: float = 0.0) -> bool:
+    """Send a report within so many seconds; False when there was no room for it."""
+    end = time.monotonic() + within
+    while True:
+        try:
+            reports.send(encode(message))
+            return True
+        except BlockingIOError:
+            left = end - time.monotonic()
+            if left <= 0:
+                return False
+            import select
+
+            select.select([], [reports], [], left)
+        except OSError:
+            return True  # the parent died; this process ends by its signal
 
 
 def reap(child: Child) -> Ending:

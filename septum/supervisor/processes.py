@@ -8,8 +8,9 @@ import signal
 import time
 from collections.abc import Callable
 
+from septum import protocol
 from septum.errors import Problem
-from septum.host import cgroups
+from septum.host import cgroups, logs
 from septum.host.channel import connect
 from septum.host.journal import Journal
 from septum.host.processes import tell
@@ -19,7 +20,10 @@ from septum.state import RUNNING, STARTING, STOPPING, Ending, after
 from septum.supervisor.child import Child, Life, fork_instance, reap
 from septum.supervisor.instances import Instance
 from septum.supervisor.keeper import Announce, Keeper
+from septum.supervisor.requests import STOP_SECONDS
 from septum.supervisor.workplace import Workplace
+
+MOST_LEFT_OUT = 10_000  # reports of one life that were too many; then no more are heeded
 
 
 class ProcessKeeper(Keeper):
@@ -96,15 +100,14 @@ class ProcessKeeper(Keeper):
     def ask_to_stop(self, instance: Instance) -> bool:
         """Send the instance's own process the request; False when it does not listen."""
         try:
-            stream = connect(self.place.directory.control_of(instance.name))
+            stream = connect(self.place.directory.control_of(instance.name), within=0)
         except Problem:
             return False
         if stream is None:
             return False
-        stream.setblocking(False)
         instance.asked_to_stop = stream  # open until it has ended: it may answer
         try:
-            stream.send(encode({"ask": "stop"}))
+            stream.send(encode(protocol.question("stop", protocol.INSTANCE)))
         except OSError:
             return False
         return True
@@ -131,23 +134,44 @@ class ProcessKeeper(Keeper):
         child = instance.child
         if child is None:
             return
-        messages = child.reports.receive()
+        try:
+            messages = child.reports.receive()
+            for message in messages or ():
+                self.heed(instance, child, message)
+        except Problem as problem:
+            self.distrust(instance, child, problem)
+            return
         if messages is None:
             self.selector.unregister(child.reports)
-            return
-        for message in messages:
-            self.heed(instance, message)
 
-    def heed(self, instance: Instance, message: Message) -> None:
-        """Take note of one report."""
-        if message["event"] == "ending":
-            instance.said = Ending(message["reason"], message["detail"])
-        elif message["event"] == "state":
-            if message.get("state") == RUNNING and instance.state == STARTING:
+    def heed(self, instance: Instance, child: Child, message: Message) -> None:
+        """Take note of one report; Problem when it makes no sense, or there are far too many."""
+        event = protocol.reported(message)
+        if event == "ending":
+            reason, detail = (protocol.readable(message[key]) for key in ("reason", "detail"))
+            instance.said = Ending(reason, detail)
+        elif event == "state":
+            if instance.state == STARTING:
                 instance.move(RUNNING, time.monotonic())
                 self.announce(instance, {"event": "state", "state": RUNNING})
         else:
-            self.announce(instance, message)
+            for line in child.limit.let(message["text"]):
+                self.say(instance, line)
+            if child.limit.left_out > MOST_LEFT_OUT:
+                raise Problem("it reports too much", because="most of it was left out")
+
+    def distrust(self, instance: Instance, child: Child, problem: Problem) -> None:
+        """What an instance reports makes no sense: nothing it reports is heeded any more.
+
+        It runs on, if it runs: whoever works with it is not to lose it for that.
+        """
+        self.selector.unregister(child.reports)
+        why = f"its reports are not heeded any more: {problem.what}, {problem.because}"
+        logs.say(f"{instance.name}: {why}")
+        self.say(instance, why)
+        instance.said = Ending("failed", why)
+        if instance.state == STARTING:  # nobody would ever hear that it runs
+            self.stop(instance, politely=False, within=STOP_SECONDS)
 
     def ended(self, instance: Instance) -> None:
         """An instance's process is no more: give back what it left, perhaps start it again."""
@@ -176,9 +200,14 @@ class ProcessKeeper(Keeper):
         if child.reports not in self.selector.get_map():
             return
         self.selector.unregister(child.reports)
-        while messages := child.reports.receive():
-            for message in messages:
-                self.heed(instance, message)
+        try:
+            while messages := child.reports.receive():
+                for message in messages:
+                    self.heed(instance, child, message)
+        except Problem as problem:
+            instance.said = Ending("failed", f"its last reports make no sense: {problem.because}")
+        for line in child.limit.rest():
+            self.say(instance, line)
 
     def give_back(self, instance: Instance, group: cgroups.ControlGroup | None) -> None:
         """What a process took and did not return itself; one failure does not keep the rest.
@@ -200,7 +229,7 @@ class ProcessKeeper(Keeper):
             try:
                 step()
             except (Problem, OSError) as problem:
-                print(f"{instance.name}: {problem}", flush=True)
+                logs.say(f"{instance.name}: {problem}")
                 self.say(instance, f"not everything could be given back: {problem}")
                 problems.append(problem)
         instance.kept = [entry.address for entry in journal.left_by(instance.name)]

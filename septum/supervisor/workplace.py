@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from septum.host import cgroups
 from septum.host.runtime import RunDirectory
+from septum.sockets.askers import PATIENCE
 
 
 class Workplace(NamedTuple):
@@ -14,3 +15,4 @@ class Workplace(NamedTuple):
     directory: RunDirectory
     groups: str = cgroups.DEFAULT_ROOT
     patience: float = 20.0  # seconds an instance gets to clean up when its supervisor has died
+    asker_patience: float = PATIENCE  # seconds in which an asker must ask, or read

@@ -8,18 +8,25 @@ An instance does what its kernel command line says, word by word:
     fail          a Problem                 bug           an exception nobody expected
     crash         SIGKILL itself            powered-off   end by itself, at once
     deaf          ignore SIGTERM            reset=FILE    run, then reset once FILE is there
+    says=KIND     report nonsense of a kind (NONSENSE) to its supervisor, then go on
+    flood         report as much as it can for as long as it runs
+    running       say already that it runs
 At the end of the words it runs: its control socket answers, its console echoes, until "stop".
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import select
 import signal
 import socket
+import stat
 import sys
+import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 
 from septum.admin.cli import main, tables
 from septum.errors import GuestProblem, HostProblem
@@ -62,6 +69,13 @@ def instance(
             raise ZeroDivisionError("nobody thought of this")
         elif verb == "crash":
             os.kill(os.getpid(), signal.SIGKILL)
+        elif verb == "says":
+            for packet in NONSENSE[path]:
+                reports().send(packet)
+        elif verb == "flood":
+            threading.Thread(target=flood, args=(reports(),), daemon=True).start()
+        elif verb == "running":
+            report("state", {"state": "running"})
         elif verb == "deaf":
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         elif verb == "powered-off":
@@ -70,6 +84,38 @@ def instance(
         elif verb == "reset":
             reset_at = path
     return running(partition.name, directory, report, reset_at)
+
+
+def reports() -> socket.socket:
+    """The socket that an instance's process reports over, as a hostile one would find it."""
+    for number in processes.open_files():
+        with suppress(OSError):
+            if stat.S_ISSOCK(os.fstat(number).st_mode):
+                found = socket.socket(fileno=os.dup(number))
+                if found.type == socket.SOCK_SEQPACKET:
+                    return found
+    raise AssertionError("an instance reports over a socket")
+
+
+def flood(stream: socket.socket) -> None:
+    for number in itertools.count():
+        select.select([], [stream], [])
+        stream.send(encode({"event": "stage", "text": f"so it goes {number}"}))
+
+
+NONSENSE: dict[str, list[bytes]] = {
+    "bytes": [b"\xff\xfe\x00\n"],
+    "no-object": [b"[1, 2]\n"],
+    "deep": [b"[" * 60_000 + b"\n"],
+    "unknown": [b'{"event": "dance"}\n'],
+    "types": [b'{"event": "ending", "reason": {"a": 1}, "detail": NaN}\n'],
+    "missing": [b'{"event": "ending"}\n'],
+    "state": [b'{"event": "state", "state": "stopping"}\n'],
+    "huge": [b'{"event": "stage", "text": "' + b"9" * 100_000 + b'"}\n'],
+    "number": [b'{"event": "stage", "text": ' + b"9" * 100_000 + b"}\n"],
+    "endless": [b"x" * 100_000] * 4,
+    "surrogates": [b'{"event": "stage", "text": "\\ud800\\u0000\\u001b[2J"}\n'] * 3,
+}
 
 
 def wait_for(path: str) -> None:
@@ -167,7 +213,8 @@ class FalsePc(Pc):
 def false_place(platform: Platform | None = None) -> Workplace:
     """Control groups below SEPTUM_GROUPS."""
     patience = float(os.environ.get("SEPTUM_PATIENCE", "20"))
-    return Workplace(RunDirectory.from_environment(), os.environ["SEPTUM_GROUPS"], patience)
+    asker = float(os.environ.get("SEPTUM_ASKER_PATIENCE", "20"))
+    return Workplace(RunDirectory.from_environment(), os.environ["SEPTUM_GROUPS"], patience, asker)
 
 
 if __name__ == "__main__":

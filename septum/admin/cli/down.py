@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 
+from septum import protocol
 from septum.admin.cli import tables
 from septum.admin.cli.up import ending_text
 from septum.errors import NotRunning
 from septum.host.channel import Conversation
 from septum.host.journal import Journal
-from septum.messages import Message, raise_error
+from septum.messages import Message
 from septum.supervisor.workplace import Workplace
 
 HELP = "Stop instances and wait until what they had is given back to Linux."
@@ -61,7 +62,8 @@ def run(options: Namespace) -> int:
     else:
         for line in try_again(place):
             print(line, file=sys.stderr)
-        conversation.tell({"ask": "down", "names": options.names, "within": options.within})
+        asked = protocol.question("down", names=options.names, within=options.within)
+        conversation.tell(asked)
         rows = follow(conversation, not options.json)
     if options.json:
         import json
@@ -112,7 +114,7 @@ def follow(conversation: Conversation, is_aloud: bool) -> list[Message]:
                 because="its process ended",
                 remedy="septum ps cleans up what it left",
             )
-        raise_error(message)
+        protocol.answered(message)
         if not message.get("done"):
             if is_aloud and message["event"] == "stage":
                 print(f"{message['instance']}: {message['text']}", flush=True)

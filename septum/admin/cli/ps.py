@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 
+from septum import protocol
 from septum.admin.cli import tables
 from septum.host.journal import Journal
 from septum.host.runtime import RunDirectory
-from septum.messages import Message, raise_error
+from septum.messages import Message
 from septum.state import RUNNING
 from septum.units import size_text
 
@@ -48,10 +49,10 @@ def listed() -> list[Message]:
         print(line, file=sys.stderr)
     if conversation is None:
         return alone
-    conversation.tell({"ask": "list"})
+    conversation.tell(protocol.question("list"))
     answer = conversation.hear()
     conversation.close()
-    return [*(raise_error(answer)["rows"] if answer is not None else ()), *alone]
+    return [*(protocol.rows_of(answer) if answer is not None else ()), *alone]
 
 
 def alone_rows(directory: RunDirectory) -> list[Message]:

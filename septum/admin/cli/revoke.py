@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
+from septum import protocol
 from septum.admin.cli.show import listing
 from septum.errors import Problem
 from septum.host.channel import ask
 from septum.host.runtime import RunDirectory
-from septum.messages import raise_error
 from septum.units import PciAddress
 
 HELP = "Take back translations of a function's registers: the next access is decided anew."
@@ -36,14 +36,11 @@ def run(options: Namespace) -> int:
         raise Problem(
             f"{options.address} is no function", because=str(error), remedy="septum ps lists them"
         ) from error
-    question = {
-        "ask": "revoke",
-        "function": str(address),
-        "bar": options.bar,
-        "hold": options.hold,
-    }
+    question = protocol.question(
+        "revoke", protocol.INSTANCE, function=str(address), bar=options.bar, hold=options.hold
+    )
     control = RunDirectory.from_environment().control_of(options.name)
-    rows = list(raise_error(ask(control, question, options.name))["rows"])
+    rows = protocol.rows_of(ask(control, question, options.name))
     if options.json:
         import json
 

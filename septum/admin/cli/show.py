@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 
+from septum import protocol
 from septum.admin.cli import tables
 from septum.errors import Problem
 from septum.host.channel import ask
 from septum.host.runtime import RunDirectory
 from septum.interrupts.table import ALL
-from septum.messages import Message, raise_error
+from septum.messages import Message
 
 HELP = "Show what instances own, find, touch and receive."
 SUBJECTS = ("devices", "memory", "interrupts", "probes", "translations", "exits")
@@ -34,11 +35,11 @@ def run(options: Namespace) -> int:
     problems: list[Problem] = []
     for name in tables.names_of(options.whose, directory):
         try:
-            answer = raise_error(ask(directory.control_of(name), {"ask": options.subject}, name))
+            question = protocol.question(options.subject, protocol.INSTANCE)
+            answer = ask(directory.control_of(name), question, name)
+            rows += [{"instance": name, **row} for row in protocol.rows_of(answer)]
         except Problem as problem:
             problems.append(problem)
-            continue
-        rows += [{"instance": name, **row} for row in answer["rows"]]
     rows = merged(rows)
     if options.json:
         import json

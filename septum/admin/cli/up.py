@@ -5,10 +5,11 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING, NamedTuple
 
+from septum import protocol
 from septum.admin.cli import tables
 from septum.errors import NotRunning
 from septum.host.channel import Conversation
-from septum.messages import Message, plain, raise_error
+from septum.messages import Message, plain
 from septum.partitions.model import Partition
 from septum.state import ACTIVE, RUNNING
 from septum.supervisor.conflicts import runs_already
@@ -65,12 +66,9 @@ def run(options: Options) -> int:
     say = silent if options.json else aloud
     for line in found:
         say(line)
-    question = {
-        "ask": "up",
-        "platform": draft.platform,
-        "partitions": plain(partitions),
-        "machine": plain(machine),
-    }
+    question = protocol.question(
+        "up", platform=draft.platform, partitions=plain(partitions), machine=plain(machine)
+    )
     with TakingBack(conversation) as interruption:
         conversation.tell(question)
         interruption.is_asked()
@@ -96,8 +94,8 @@ def memory_of_active(place: Workplace) -> dict[str, int]:
     conversation = reach(place)
     if conversation is None:
         return {}
-    conversation.tell({"ask": "list"})
-    rows = (conversation.hear() or {}).get("rows", [])
+    conversation.tell(protocol.question("list"))
+    rows = protocol.rows_of(conversation.hear() or {"rows": []})
     conversation.close()
     return {row["name"]: row["memory"] for row in rows if row["state"] in ACTIVE}
 
@@ -139,13 +137,13 @@ class TakingBack:
             raise KeyboardInterrupt
         self.happened = True
         if self.can_be_told:
-            self.conversation.tell({"ask": "take back"})
+            self.conversation.tell(protocol.question("take back"))
 
     def is_asked(self) -> None:
         """The question is sent whole: from now on an interruption may be sent after it."""
         self.can_be_told = True
         if self.happened:
-            self.conversation.tell({"ask": "take back"})
+            self.conversation.tell(protocol.question("take back"))
 
 
 def follow(
@@ -162,7 +160,7 @@ def follow(
                 because="its process ended",
                 remedy="see supervisor.log beside the instances' logs; septum ps cleans up",
             )
-        raise_error(message)
+        protocol.answered(message)
         if message.get("done"):
             return None if message["gone"] else list(message["rows"])
         say(f"{message['instance']}: {event_text(message, by_name[message['instance']])}")
