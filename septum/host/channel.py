@@ -143,9 +143,16 @@ def connect(path: str, within: float | None = None) -> socket.socket | None:
     for who must not be held up by one that listens and lets nobody in.
     """
     stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    stream.settimeout(within)
     try:
+        if within:
+            # With Python's own timeout it would not wait at all for who listens: unix(7), EAGAIN.
+            import struct
+
+            limit = struct.pack("ll", int(within), int(within % 1 * 1_000_000))
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+        stream.setblocking(within != 0)
         stream.connect(path)
+        stream.settimeout(within)
     except OSError as error:
         stream.close()
         if error.errno in (errno.ENOENT, errno.ECONNREFUSED, errno.ENOTDIR):

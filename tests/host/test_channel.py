@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import resource
 import socket
 import stat
 import threading
+import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from septum.errors import HostProblem, NotRunning
-from septum.host.channel import Channel, ask, connect, listen
+from septum.host.channel import Channel, Listener, ask, connect, listen
 
 
 def test_a_channel_keeps_what_the_other_end_does_not_take_yet() -> None:
@@ -69,3 +73,46 @@ def test_ask(tmp_path: Path) -> None:
         with pytest.raises(NotRunning, match="blue left without an answer"):
             ask(path, {"ask": "x"}, "blue")
         thread.join()
+
+
+def test_nobody_waits_for_one_that_lets_nobody_in(tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    with ExitStack() as held:
+        held.enter_context(listen(path))
+        with pytest.raises(HostProblem, match="cannot reach"):
+            while (stream := connect(path, within=0)) is not None:
+                held.enter_context(stream)
+        began = time.monotonic()
+        with pytest.raises(HostProblem, match="cannot reach"):
+            connect(path, within=0.2)
+        assert 0.1 < time.monotonic() - began < 10
+
+
+def test_who_says_nothing_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    with listen(path), pytest.raises(NotRunning, match="blue does not answer"):
+        ask(path, {"ask": "x"}, "blue", within=0.1)
+
+
+def test_who_comes_when_no_file_is_left_is_sent_away(tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    server = listen(path)
+    listener = Listener(server)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    stream = connect(path)
+    try:
+        used = {int(number) for number in os.listdir("/proc/self/fd")}
+        free = next(number for number in itertools.count() if number not in used)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
+        assert listener.accept() is None
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert stream is not None
+    with stream:
+        assert stream.recv(10) == b"", "at once, so that it is not announced again and again"
+    other = connect(path)
+    accepted = listener.accept()
+    assert other is not None and accepted is not None, "the next one is let in"
+    accepted.close()
+    other.close()
+    listener.close()
