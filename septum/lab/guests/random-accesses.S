@@ -2,6 +2,7 @@
 #
 # Each access is of 1, 2, 4 or (memory) 8 bytes, a read or a write, aligned or not. After every
 # eighth part it says how many there were: what it writes to its own function may well end it.
+# An NMI does not: the interrupt messages of its own function can be NMIs.
         .include "board.inc"
         .ifndef SEED
         .set    SEED, 1
@@ -29,6 +30,16 @@
         .set    PARTS, 8
 _start:
         say     hello
+        lea     nmi(%rip), %rax         # a gate for vector 2: AMD64 APM 2, 8.9.1
+        lea     gates+32(%rip), %rbx
+        mov     %ax, (%rbx)
+        mov     %cs, 2(%rbx)
+        movw    $0x8e00, 4(%rbx)        # present, interrupt gate
+        shr     $16, %rax
+        mov     %ax, 6(%rbx)
+        lea     gates(%rip), %rax
+        mov     %rax, table+2(%rip)
+        lidt    table(%rip)
         movabs  $SEED * 0x9e3779b97f4a7c15 + 0x1234567890abcdf, %r12
         xor     %r14d, %r14d            # accesses so far
         xor     %r15d, %r15d            # reads that found something
@@ -189,6 +200,13 @@ random:                                 # xorshift64 (Marsaglia, 2003): R12 is i
         xor     %rax, %r12
         mov     %r12, %rax
         ret
+
+nmi:    iretq
+
+        .balign 16
+gates:  .fill   48
+table:  .word   47
+        .quad   0
 
 # Ports that end the guest or speak on its console, each with three before it: an access is of up
 # to four bytes. First, last.
