@@ -112,6 +112,12 @@ def _log_count(value: object) -> int:
     return count
 
 
+def _yes_or_no(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{shown(value)} is neither true nor false")
+    return value
+
+
 def _address(value: object) -> PciAddress:
     return PciAddress.parse(_text(value))
 
@@ -140,6 +146,7 @@ COUNT = Shape("1 or more", _count)
 LOG_SIZE = Shape("a size from 64K to 1G", _log_size)
 LOG_COUNT = Shape("1 to 100", _log_count)
 WEIGHT = Shape("1 to 10000", _weight)
+YES_OR_NO = Shape("true or false", _yes_or_no)
 ADDRESSES = Shape('a list of PCI addresses such as "0000:01:00.0"', _address, each=True)
 BUSES = Shape('a list of PCI buses such as "0000:03"', _bus, each=True)
 PAIRS_OF_BUSES = Shape('a table such as { "0000:03" = "0000:00" }', _bus, pairs=True)
@@ -175,7 +182,7 @@ PLATFORMS = (
             " one when Linux runs it; nothing is asked in between that could keep them",
         },
     ),
-    PlatformName("alpha"),
+    PlatformName("alpha", {"instance.nested": "an Alpha has no virtualization to give"}),
 )
 PLATFORM_NAMES = tuple(platform.name for platform in PLATFORMS)
 
@@ -221,6 +228,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("instance", "log_size", LOG_SIZE, 16 * MiB, "how long a log of it may become"),
     Setting("instance", "log_count", LOG_COUNT, 4, "how many files of a log are kept"),
+    Setting("instance", "nested", YES_OR_NO, False, "may run virtual machines of its own"),
     Setting("memory", "base", SIZE, REQUIRED, "never lent"),
     Setting("memory", "float", SIZE, 0, "may be lent to others"),
     Setting("memory", "at", SIZE, None, "where in the computer's memory it begins"),
@@ -275,6 +283,8 @@ def _default(item: Setting) -> str:
         return " (required)"
     if item.default in (None, (), ""):
         return ""
+    if isinstance(item.default, bool):
+        return f" (default: {shown(item.default)})"
     is_size = item.shape in (SIZE, LOG_SIZE) and isinstance(item.default, int)
     return f" (default: {size_text(item.default) if is_size else item.default})"  # type: ignore[arg-type]
 

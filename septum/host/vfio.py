@@ -10,8 +10,8 @@ import ctypes
 import errno
 import mmap
 import os
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
 
 from septum.errors import HostProblem, explained
 from septum.layouts import vfio
@@ -40,16 +40,36 @@ class Region(NamedTuple):
 
 
 class InterruptIndex(NamedTuple):
-    """What VFIO has of one index (INTx, MSI, MSI-X): how many, set up one by one or at once."""
+    """What VFIO has of one index (INTx, MSI, MSI-X, error, request): how many.
+
+    `one_by_one`: each may be set up while others are in use, instead of all at once.
+    """
 
     vectors: int
     one_by_one: bool
 
 
-class Container:
-    """One IOMMU map and the groups in it. A context manager."""
+class Knows(Protocol):
+    """Who is told of each group before its devices are opened, and when it goes: KVM.
 
-    def __init__(self) -> None:
+    Documentation/virt/kvm/devices/vfio.rst of Linux 6.12.
+    """
+
+    def know(self, file: int) -> None: ...
+
+    def forget(self, file: int) -> None: ...
+
+
+class Container:
+    """One IOMMU map and the groups in it. A context manager.
+
+    `say` hears of it when `known` cannot be told; the devices work without.
+    """
+
+    def __init__(self, known: Knows, say: Callable[[str], None]) -> None:
+        self._known = known
+        self._say = say
+        self._told: list[int] = []
         with explained(f"cannot open {vfio.CONTAINER}", _GROUP_REMEDIES):
             self.fd = os.open(vfio.CONTAINER, os.O_RDWR | os.O_CLOEXEC)
         self._groups: dict[int, int] = {}
@@ -62,6 +82,11 @@ class Container:
     def __exit__(self, *_: object) -> None:
         for device in self._devices:
             device.close()
+        for fd in self._told:
+            try:
+                self._known.forget(fd)
+            except HostProblem as problem:
+                self._say(f"KVM holds an IOMMU group until its machine ends: {problem}")
         for fd in self._groups.values():
             os.close(fd)
         os.close(self.fd)
@@ -102,7 +127,15 @@ class Container:
         if not self._typed:
             ioctl(self.fd, VFIO.SET_IOMMU, vfio.TYPE1V2_IOMMU)
             self._typed = True
+        self._tell(fd)
         return fd
+
+    def _tell(self, group: int) -> None:
+        try:
+            self._known.know(group)
+            self._told.append(group)
+        except HostProblem as problem:
+            self._say(f"KVM does not know of its devices: {problem}")
 
 
 class Device:
@@ -115,7 +148,7 @@ class Device:
         ioctl(fd, VFIO.DEVICE_GET_INFO, info)
         self.can_reset = bool(info.flags & vfio.DEVICE_FLAGS_RESET)
         self.regions = tuple(self._region(n) for n in range(vfio.PCI_CONFIG_REGION + 1))
-        self.interrupts = tuple(self._interrupts(n) for n in range(vfio.PCI_MSIX_IRQ + 1))
+        self.interrupts = tuple(self._interrupts(n) for n in range(vfio.PCI_REQ_IRQ + 1))
         self._maps: dict[int, mmap.mmap] = {}
 
     def close(self) -> None:

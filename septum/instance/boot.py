@@ -6,7 +6,6 @@ reverse: interrupts first, then bus mastering, then the functions, then memory.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -32,9 +31,11 @@ from septum.instance.body import Body, Outcome, Plan
 from septum.instance.interrupts import DeviceInterrupts, Routes, table_of
 from septum.instance.owned import OwnedFunction
 from septum.instance.processors import Processors
-from septum.layouts import uart, vfio, x86
+from septum.layouts import uart, x86
 from septum.machine.model import Function, Machine
 from septum.memory.e820 import memory_map
+from septum.memory.layout import holes
+from septum.memory.mtrr import uncached
 from septum.memory.slices import slices
 from septum.messages import Report
 from septum.partitions.model import Partition
@@ -130,6 +131,10 @@ def assemble(
     guest = held.enter_context(VirtualMachine())
     if not partition.processors.own:
         guest.give_away_idle_time()
+    seen_as = uncached(plan.memory.ram, holes(plan.machine, partition.functions))
+    guest.describe(nested=partition.nested, uncached=seen_as)
+    if partition.nested and not guest.can_nest:
+        stage("it finds no virtualization: load kvm_intel or kvm_amd with nested=1")
     space = AddressSpace(guest, stage)
     space.give_memory(plan.memory, memory.address)
     lock = threading.Lock()
@@ -157,8 +162,10 @@ def hand_over(body: Body, held: ExitStack, stage: Stage) -> dict[PciAddress, Own
     functions = plan.seen.functions
     if not functions:
         return {}
+    from septum.instance import notices
+
     require_locked_memory(body.memory.size)
-    container = held.enter_context(Container())
+    container = held.enter_context(Container(body.guest, stage))
     places = [body.plan.seen.machine(function.address) for function in functions]
     devices = [
         _opened(container, function, at) for function, at in zip(functions, places, strict=True)
@@ -175,7 +182,7 @@ def hand_over(body: Body, held: ExitStack, stage: Stage) -> dict[PciAddress, Own
         held.callback(one.quiet)
         one.place_bars()
         interrupts.use_line()
-        _notice_when_wanted_back(one, body.link, body.outcome)
+        notices.watch(device, at, body)
         owned[at] = one
     return owned
 
@@ -220,15 +227,3 @@ def _opened(container: Container, function: Function, at: PciAddress) -> Device:
             remedy="boot with intel_iommu=on or amd_iommu=on",
         )
     return container.device(str(at), function.iommu_group)
-
-
-def _notice_when_wanted_back(one: OwnedFunction, link: Link, outcome: Outcome) -> None:
-    """End when Linux wants a function back: its driver was unbound, or it was pulled out."""
-    event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-
-    def wanted() -> None:
-        os.eventfd_read(event)
-        outcome.end("failed", f"Linux wants {one.at} back: it was unbound or removed")
-
-    one.device.connect(vfio.PCI_REQ_IRQ, [event])
-    link.watch(event, wanted)

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable
 
 from septum.engine.kvm.machine import VirtualMachine
-from septum.engine.kvm.routing import entries
+from septum.engine.kvm.routing import RoutingTable
 from septum.errors import HostProblem, Problem, explained
 from septum.host.processes import more_files
 from septum.host.vfio import Device
@@ -91,13 +91,15 @@ class Routes:
         self.say = say
         self.numbers = Numbers()
         self._messages: dict[int, Message] = {}
-        machine.route(entries(()))
+        self._table = RoutingTable()
+        machine.route(self._table)
 
     def set(self, message: Message) -> None:
         """Add or change one message; nothing when it is there already."""
         if self._messages.get(message.gsi) != message:
             self._messages[message.gsi] = message
-            self.machine.route(entries(self._messages.values()))
+            self._table.put(message)
+            self.machine.route(self._table)
 
 
 class DeviceInterrupts:
@@ -206,12 +208,14 @@ class DeviceInterrupts:
     def _signal_all(self, kind: int, count: int) -> None:
         """Have VFIO signal all vectors of a kind; fewer, when Linux has no more to give."""
         vectors: list[Vector] = []
+        why = "Linux has no more to give"
         try:
-            for number in range(count):
+            for number in range(min(count, self.device.interrupts[kind].vectors)):
                 vectors.append(self._vector(kind, number))
-        except HostProblem:
+        except HostProblem as problem:
             if not vectors:
                 raise
+            why = f"{problem.because}, and {problem.remedy}"
         events = [vector.event for vector in vectors]
         done = self.device.connect(kind, events)
         if done < 0:
@@ -222,9 +226,7 @@ class DeviceInterrupts:
             )
         self._signalled.update(range(done))
         if done < count:
-            self._say_once(
-                f"{self.address} has {done} of its {count} vectors: Linux has no more to give"
-            )
+            self._say_once(f"{self.address} has {done} of its {count} vectors: {why}")
 
     def connect(self, number: int, address: int, data: int) -> None:
         """Let a vector of the kind in use reach the guest as this message, if it may."""
@@ -293,6 +295,6 @@ def _eventfd() -> int:
     except OSError as error:
         if error.errno == errno.EMFILE:
             more_files()
-    with explained("cannot connect an interrupt", {errno.EMFILE: "raise ulimit -Hn"}):
+    with explained("cannot connect an interrupt", {errno.EMFILE: "ulimit -Hn may be raised"}):
         return os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
     raise AssertionError  # explained() raises

@@ -18,6 +18,7 @@ from septum.machine.model import Bar, Function
 from septum.translation.carried import CarriedOut, Read, Write
 from septum.translation.pci_config import BarState, ConfigurationSpace, Effect
 from septum.translation.physical import Access, Region, Registers, played, registers, split
+from septum.translation.verdict import all_ones
 from septum.units import PciAddress, Span, align_up
 
 _TABLE = "interrupt table"
@@ -40,10 +41,9 @@ class OwnedFunction:
         self.device = device
         self.interrupts = interrupts
         self.space = space
-        self.configuration = ConfigurationSpace(
-            function, device.configuration(), interrupts.line_gsi
-        )
-        self._require_sizes()
+        configuration = device.configuration()
+        self._require_the_same(configuration)
+        self.configuration = ConfigurationSpace(function, configuration, interrupts.line_gsi)
         msix = self.configuration.msix
         self.msix_table = MsixTable(msix.vectors) if msix is not None else None
         self._after = {
@@ -65,11 +65,26 @@ class OwnedFunction:
         # How a probe is answered (discovery.responder.Space).
         self.read, self.write = self.carried.read, self.carried.write
 
-    def _require_sizes(self) -> None:
-        """What VFIO lets us touch is what the inventory says; a resized card is another one."""
-        for bar in self.function.bars:
+    def _require_the_same(self, configuration: bytes) -> None:
+        """What VFIO lets us touch is what the inventory has: no other card, no resized one."""
+        function = self.function
+        identity = pci.Identity(int.from_bytes(configuration[:4], "little"))
+        known = function.device << pci.VendorId.width | function.vendor
+        if identity == all_ones(len(configuration[:4])):
+            raise HostProblem(
+                f"nothing answers at {self.at}",
+                because="its configuration space reads all ones, as when a card is not there",
+                remedy="seat it anew, or switch the machine off and on: a reset left it so",
+            )
+        if identity != known:
+            raise HostProblem(
+                f"another card stands at {self.at}",
+                because=f"it was {known:08x}, device and vendor, and is {identity:08x}",
+                remedy="look again: septum scan; then start it again",
+            )
+        for bar in function.bars:
             there = self.device.regions[bar.index].size
-            if there < bar.span.size:
+            if there != bar.span.size:
                 raise HostProblem(
                     f"BAR {bar.index} of {self.at} is not what it was",
                     because=f"it had {bar.span.size} bytes, and VFIO offers {there}",

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from septum.errors import Problem
 
 FIRST_MESSAGE = 24  # after the pins of one IOAPIC
-LAST = 1023  # KVM_MAX_IRQ_ROUTES is 4096; a thousand messages are enough for one instance
+# KVM_MAX_IRQ_ROUTES of include/linux/kvm_host.h: 4096 entries; the pins take 38 of them.
+LAST = FIRST_MESSAGE + 4096 - 38 - 1
 
 
 class Message(NamedTuple):

@@ -344,6 +344,44 @@ IOAPIC_PINS = 24
 
 CPUID_HEADER = 8  # struct kvm_cpuid2: nent, padding; entries follow
 CPUID_ENTRIES = 256
+CPUID_HAS_INDEX = 1 << 0  # KVM_CPUID_FLAG_SIGNIFCANT_INDEX
+
+MSRS_HEADER = 8  # struct kvm_msrs: nmsrs, padding; entries follow
+
+
+@layout(size=16)
+class MsrEntry(CStruct):
+    """struct kvm_msr_entry."""
+
+    index: u32
+    reserved: u32 = 0
+    data: u64 = 0
+
+
+@layout(size=12)
+class CreateDevice(CStruct):
+    """struct kvm_create_device; fd is what comes back."""
+
+    type: u32
+    fd: u32 = 0
+    flags: u32 = 0
+
+
+@layout(size=24)
+class DeviceAttribute(CStruct):
+    """struct kvm_device_attr; addr is a pointer to the value."""
+
+    flags: u32 = 0
+    group: u32
+    attr: u64
+    addr: u64
+
+
+# Documentation/virt/kvm/devices/vfio.rst
+DEVICE_TYPE_VFIO = 4
+VFIO_FILE = 1
+VFIO_FILE_ADD = 1
+VFIO_FILE_DEL = 2
 
 # Local APIC register page, as indices of LapicState.regs (offset / 16 * 4).
 # Intel SDM volume 3, table 11-1: LVT LINT0 at 350H, LVT LINT1 at 360H.
@@ -388,6 +426,16 @@ class KVM:
     GET_LAPIC = Ioctl(_KVM, 0x8E, returns=LapicState)
     SET_LAPIC = Ioctl(_KVM, 0x8F, sends=LapicState)
     SET_CPUID2 = Ioctl(_KVM, 0x90, sends=CPUID_HEADER)
+    GET_MSRS = Ioctl(_KVM, 0x88, sends=MSRS_HEADER, returns=MSRS_HEADER)
+    SET_MSRS = Ioctl(_KVM, 0x89, sends=MSRS_HEADER)
+    CREATE_DEVICE = Ioctl(
+        _KVM,
+        0xE0,
+        sends=CreateDevice,
+        returns=CreateDevice,
+        remedies={errno.ENODEV: "a kernel with CONFIG_KVM_VFIO"},
+    )
+    SET_DEVICE_ATTR = Ioctl(_KVM, 0xE1, sends=DeviceAttribute)
     GET_STATS_FD = Ioctl(_KVM, 0xCE)
 
 
@@ -400,16 +448,27 @@ class Cpuid:
     TOPOLOGY_V2 = 0x1F
     KVM_FEATURES = 0x40000001  # kvm/cpuid.rst; EAX
     PV_UNHALT = 1 << 7
-    AMD_SIZES = 0x80000008  # ECX: cores in 7:0 less one, bits of the core number in 15:12
+    # EAX: bits of a physical address in 7:0; ECX (AMD): cores in 7:0 less one, bits of the core
+    # number in 15:12.
+    SIZES = 0x80000008
+    OLD_ADDRESS_BITS = 36  # where that leaf is missing. SDM 2A, CPUID, 80000008H
+    BYTE = 0xFF
+    AMD_FEATURES = 0x80000001
+    AMD_SVM = 0x8000000A  # revision and features of SVM
     AMD_CACHES = 0x8000001D
     AMD_TOPOLOGY = 0x8000001E
     # Leaf 1, ECX. KVM leaves these two to the VMM (facts of KVM_GET_SUPPORTED_CPUID).
     TSC_DEADLINE = 1 << 24
     HYPERVISOR = 1 << 31
+    VMX = 1 << 5  # leaf 1, ECX
+    SVM = 1 << 2  # leaf 80000001H, ECX
     # Leaf 1, EBX: initial APIC id in 31:24, logical processors in 23:16.
     APIC_ID_SHIFT = 24
     LOGICAL_SHIFT = 16
-    LOGICAL_MASK = 0xFF
+    NUMBERS_KEPT = 0xFFFF
+    # Leaves BH and 1FH, ECX: kind of level in 15:8, its index in 7:0.
+    LEVEL_KIND_SHIFT = 8
+    LEVEL_END, LEVEL_THREAD, LEVEL_CORE = range(3)
     HTT = 1 << 28  # leaf 1, EDX
     # Leaf 4 and AMD's 8000001D, EAX: type 4:0, level 7:5, sharing 25:14 and (Intel) cores 31:26,
     # both less one.
@@ -419,6 +478,8 @@ class Cpuid:
     CACHE_SHARING_SHIFT = 14
     CACHE_KEPT = 0x3FFF
     CACHE_CORES_SHIFT = 26
+    CACHE_SHARING_MOST = 0xFFF
+    CACHE_CORES_MOST = 0x3F
     LAST_LEVEL = 3
-    CORES_MASK = 0xF0FF  # of AMD_SIZES' ECX
+    CORES_MASK = 0xF0FF  # of the ECX of SIZES
     CORE_BITS_SHIFT = 12

@@ -41,6 +41,7 @@ class DraftInstance(NamedTuple):
     interrupts: str
     log_size: int
     log_count: int
+    nested: bool
 
 
 class Draft(NamedTuple):

@@ -53,6 +53,7 @@ class Partition(NamedTuple):
     interrupts: str = default("instance", "interrupts")  # when others run and its device asks
     log_size: int = default("instance", "log_size")  # bytes of one file of its logs
     log_count: int = default("instance", "log_count")  # files of each log that are kept
+    nested: bool = default("instance", "nested")  # its processors have virtualization
 
 
 class PartitionTable(NamedTuple):

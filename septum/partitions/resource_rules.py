@@ -12,6 +12,7 @@ from septum.settings import RESERVED_NAMES
 from septum.units import HUGE_PAGE, MiB, Span, align_up, size_text
 
 SMALLEST = 32 * MiB  # a stock kernel does not reach init with less
+MOST_PROCESSORS = 255  # APIC ids 0 to 254: a message has eight bits for them. SDM 3A, 11.11.1
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 
@@ -186,6 +187,13 @@ def processors_exist(case: Case) -> Iterator[Finding]:
             what = f"{instance.name} finds more processors than it may run on"
             because = f"count is {instance.processors.count}, {len(numbers)} are named"
             yield case.finding(key, what, because, "name more of them, or lower count")
+        if instance.processors.found > MOST_PROCESSORS and case.machine.hosted:
+            what = f"{instance.name} finds too many processors: {instance.processors.found}"
+            because = (
+                f"without interrupt remapping, which no instance has, {MOST_PROCESSORS} can be "
+                "interrupted"
+            )
+            yield case.finding(key, what, because, f"write count = {MOST_PROCESSORS}")
         for number in dict.fromkeys(numbers):
             if number not in online:
                 what = f"processor {number} is not there"

@@ -21,6 +21,7 @@ from septum.supervisor.child import Child, Life, fork_instance, reap
 from septum.supervisor.instances import Instance
 from septum.supervisor.keeper import Announce, Keeper
 from septum.supervisor.requests import STOP_SECONDS
+from septum.supervisor.steering import Steering
 from septum.supervisor.workplace import Workplace
 
 MOST_LEFT_OUT = 10_000  # reports of one life that were too many; then no more are heeded
@@ -40,6 +41,7 @@ class ProcessKeeper(Keeper):
         super().__init__(place, selector, announce)
         self.platform = platform
         self.close_the_rest = close_the_rest
+        self.steering = Steering(self.say, place.root)
 
     def start(self, instance: Instance) -> None:
         """Fork the process of an instance; a failure is that instance's alone."""
@@ -113,13 +115,16 @@ class ProcessKeeper(Keeper):
         return True
 
     def next_moment(self) -> float | None:
-        """When, on the monotonic clock, a stop will have taken too long; None: none runs out."""
+        """When, on the monotonic clock, a stop takes too long or there is a look to take."""
         moments = [one.last_resorts[0][0] for one in self.instances.values() if one.last_resorts]
+        if self.steering.moment is not None:
+            moments.append(self.steering.moment)
         return min(moments, default=None)
 
     def work(self) -> None:
         """What there is to do whether or not anybody has asked for something."""
         self.use_last_resorts()
+        self.steering.work(self.instances.values())
 
     def use_last_resorts(self) -> None:
         """Insist where a stop has taken too long."""

@@ -16,3 +16,4 @@ class Workplace(NamedTuple):
     groups: str = cgroups.DEFAULT_ROOT
     patience: float = 20.0  # seconds an instance gets to clean up when its supervisor has died
     asker_patience: float = PATIENCE  # seconds in which an asker must ask, or read
+    root: str = "/"  # where /proc and /sys stand

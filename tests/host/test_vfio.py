@@ -43,9 +43,9 @@ class Kernel:
         info.flags, info.size, info.offset = self.regions[info.index]
 
     def DEVICE_GET_IRQ_INFO(self, fd: int, info: vfio.IrqInfo) -> None:
-        if info.index == vfio.PCI_MSI_IRQ:
-            raise HostProblem("no MSI")
-        info.count = 1 if info.index == vfio.PCI_INTX_IRQ else 5
+        if info.index in (vfio.PCI_MSI_IRQ, vfio.PCI_ERR_IRQ):
+            raise HostProblem("no MSI, no PCI Express")
+        info.count = 5 if info.index == vfio.PCI_MSIX_IRQ else 1
         info.flags = 1 | (0 if info.index == vfio.PCI_MSIX_IRQ else vfio.IRQ_INFO_NORESIZE)
 
     def DEVICE_SET_IRQS(self, fd: int, request: Any) -> int:
@@ -69,6 +69,31 @@ class Kernel:
         return 0
 
 
+class Kvm:
+    """KVM's side: which files it is told of, while they are open."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.files: list[int] = []
+        self.refuses = False
+
+    def know(self, file: int) -> None:
+        if self.refuses:
+            raise HostProblem("KVM_CREATE_DEVICE failed", because="No such device")
+        os.fstat(file)
+        self.kernel.asked.append(("know", b""))
+        self.files.append(file)
+
+    def forget(self, file: int) -> None:
+        os.fstat(file)
+        self.files.remove(file)
+
+
+@pytest.fixture
+def kvm(kernel: Kernel) -> Kvm:
+    return Kvm(kernel)
+
+
 @pytest.fixture
 def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
     kernel = Kernel()
@@ -89,7 +114,9 @@ def test_what_linux_says_of_it(device: Device) -> None:
     assert device.can_reset
     assert device.regions[0].can_map and not device.regions[7].can_map
     assert device.regions[1] == Region(0, 0, 0), "a BAR it has not got"
-    assert device.interrupts == ((1, False), (0, False), (5, True))
+    assert device.interrupts == (
+        (1, False), (0, False), (5, True), (0, False), (1, False)
+    )  # fmt: skip
 
 
 def test_registers(device: Device) -> None:
@@ -162,10 +189,10 @@ def open_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 
 
 def test_a_container_has_a_type_before_its_first_device(
-    kernel: Kernel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    kernel: Kernel, kvm: Kvm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     opened = open_files(monkeypatch, tmp_path)
-    with Container() as container:
+    with Container(kvm, unheard) as container:
         container.device("0000:01:00.0", 9)
         container.device("0000:01:00.1", 9)
         container.device("0000:02:00.0", 10)
@@ -184,17 +211,64 @@ def test_a_container_has_a_type_before_its_first_device(
 
 
 def test_a_group_linux_still_drives_part_of(
-    kernel: Kernel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    kernel: Kernel, kvm: Kvm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     open_files(monkeypatch, tmp_path)
     kernel.viable = False
-    with Container() as container, pytest.raises(HostProblem) as told:
+    with Container(kvm, unheard) as container, pytest.raises(HostProblem) as told:
         container.device("0000:01:00.0", 9)
-    assert "whole group" in told.value.remedy
+    assert "whole group" in told.value.remedy and not kvm.files
 
 
-def test_no_vfio_here(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kvm_knows_each_group_while_its_devices_are_open(
+    kernel: Kernel, kvm: Kvm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What KVM does for a machine with devices, it must do before the first access to one."""
+    open_files(monkeypatch, tmp_path)
+    with Container(kvm, unheard) as container:
+        container.device("0000:01:00.0", 9)
+        container.device("0000:01:00.1", 9)
+        container.device("0000:02:00.0", 10)
+        assert len(kvm.files) == 2
+        names = [name for name, _ in kernel.asked]
+        assert names.index("know") < names.index("GROUP_GET_DEVICE_FD")
+    assert kvm.files == [], "forgotten while the group is still open: KVM would hold it"
+
+
+def test_a_kvm_without_vfio_is_gone_without(
+    kernel: Kernel, kvm: Kvm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    open_files(monkeypatch, tmp_path)
+    said: list[str] = []
+    kvm.refuses = True
+    with Container(kvm, said.append) as container:
+        assert container.device("0000:01:00.0", 9).regions[0].size == 1024
+    (told,) = said
+    assert told.startswith("KVM does not know of its devices: KVM_CREATE_DEVICE failed")
+
+
+def test_a_group_kvm_will_not_forget_is_closed_all_the_same(
+    kernel: Kernel, kvm: Kvm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    open_files(monkeypatch, tmp_path)
+    said: list[str] = []
+    files = len(os.listdir("/proc/self/fd"))
+    with Container(kvm, said.append) as container:
+        container.device("0000:01:00.0", 9)
+
+        def refused(file: int) -> None:
+            raise HostProblem("KVM_SET_DEVICE_ATTR failed")
+
+        kvm.forget = refused  # type: ignore[method-assign]
+    assert len(said) == 1 and len(os.listdir("/proc/self/fd")) == files
+
+
+def unheard(text: str) -> None:
+    raise AssertionError(text)
+
+
+def test_no_vfio_here(kvm: Kvm, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vfio, "CONTAINER", "/nonexistent/vfio")
     with pytest.raises(HostProblem) as told:
-        Container()
+        Container(kvm, unheard)
     assert "modprobe vfio-pci" in told.value.remedy

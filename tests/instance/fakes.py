@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from septum.engine.kvm.exits import RESUME, answer
+from septum.engine.kvm.routing import RoutingTable
 from septum.errors import HostProblem
 from septum.host.vfio import InterruptIndex, Region
 from septum.instance.address_space import AddressSpace
@@ -22,7 +23,7 @@ from septum.machine.model import Capability, Function
 from septum.memory.slices import Part, Slice
 from septum.partitions.model import MemorySlice, Partition, Processors
 from septum.units import KiB, MiB, Span
-from tests.engine.kvm.fakes import stopped
+from tests.engine.kvm.fakes import entries, stopped
 from tests.machines import a_function, memory_bar, port_bar
 
 MEMORY, TABLE_BAR, PORTS = 0xFEA00000, 0xFEA20000, 0xC000
@@ -30,6 +31,7 @@ TABLE, PENDING = 0x2000, 0x3000  # offsets in BAR 1
 MSI, MSIX, EXPRESS = 0x50, 0x70, 0x80  # capabilities
 LINE = 17
 RAM = Span(0, 64 * MiB)
+NOTICES = (vfio.PCI_ERR_IRQ, vfio.PCI_REQ_IRQ)  # beside any kind of interrupts
 HOST = 0x7E0000000000  # where it lies in this process
 
 
@@ -93,7 +95,7 @@ class FakeDevice:
         self.regions = tuple(Region(*sizes.get(n, (0, 0)), 0) for n in range(8))
         self.bytes = {n: bytearray(size) for n, (_, size) in sizes.items()}
         self.bytes[7][:] = configuration()
-        self.interrupts = tuple(InterruptIndex(count, False) for count in (1, 4, 3))
+        self.interrupts = tuple(InterruptIndex(count, False) for count in (1, 4, 3, 1, 1))
         self.has = 1 << 16  # vectors Linux has left to give
         self.connected: dict[int, list[int]] = {}  # interrupts: index to eventfds
         self.unmask = -1
@@ -124,10 +126,12 @@ class FakeDevice:
     def connect(self, index: int, events: Sequence[int], start: int = 0) -> int:
         """As vfio_pci_intrs.c: all at once, or, one by one, more of the kind that is in use."""
         self._may("connect")
-        if index != vfio.PCI_REQ_IRQ and set(self.connected) - {index, vfio.PCI_REQ_IRQ}:
+        if index not in NOTICES and set(self.connected) - {index, *NOTICES}:
             raise HostProblem("EINVAL: another kind of interrupts is in use")
         if index == vfio.PCI_INTX_IRQ:
             self._may("connect the line")
+        if start + len(events) > self.interrupts[index].vectors:
+            raise HostProblem("EINVAL: it has not got so many")
         if len(events) > self.has:
             return -self.has
         before = self.connected.get(index, [])
@@ -154,13 +158,35 @@ class FakeDevice:
             raise HostProblem(f"Linux does not {what}")
 
 
+def with_vectors(
+    count: int, one_by_one: bool, table: int = 0
+) -> tuple[Function, FakeDevice]:
+    """The same function with a larger MSI-X table in BAR 1; pending bits begin its second half."""
+    device, size = FakeDevice(), 128 * KiB
+    space = device.bytes[7]
+    space[MSIX + 2 : MSIX + 4] = (count - 1).to_bytes(2, "little")
+    space[MSIX + 4 : MSIX + 12] = ((table | 1) | (size // 2 | 1) << 32).to_bytes(8, "little")
+    bars = (BARS[0], memory_bar(1, TABLE_BAR, size), BARS[2])
+    device.bytes[1] = bytearray(size)
+    device.regions = tuple(
+        region._replace(size=size) if number == 1 else region
+        for number, region in enumerate(device.regions)
+    )
+    device.interrupts = (
+        *device.interrupts[: vfio.PCI_MSIX_IRQ],
+        InterruptIndex(count, one_by_one),
+        *device.interrupts[vfio.PCI_MSIX_IRQ + 1 :],
+    )
+    return FUNCTION._replace(bars=bars, msix_vectors=count, configuration=bytes(space)), device
+
+
 class FakeMachine:
     """KVM's slots, irqfds and routes."""
 
     def __init__(self) -> None:
         self.slots: dict[int, tuple[Span, int]] = {}
         self.irqfds: dict[int, int] = {}  # event to GSI
-        self.routes: list[Any] = []
+        self.table = b""
         self.made = 0
         self.refuses = False
 
@@ -183,8 +209,8 @@ class FakeMachine:
     def irqfd_off(self, event: int, gsi: int) -> None:
         assert self.irqfds.pop(event) == gsi
 
-    def route(self, entries: Sequence[Any]) -> None:
-        self.routes = list(entries)
+    def route(self, table: RoutingTable) -> None:
+        self.table = bytes(table.text)
 
     @property
     def spans(self) -> list[Span]:
@@ -195,7 +221,7 @@ class FakeMachine:
         """GSI to the (address, data) of each message in the routing table."""
         return {
             e.gsi: (e.word1 << 32 | e.word0, e.word2)
-            for e in self.routes
+            for e in entries(self.table)
             if e.type == kvm.IRQ_ROUTING_MSI
         }
 
@@ -277,8 +303,10 @@ class Owner:
 
     # ---- MSI-X, as Linux's drivers/pci/msi does it
 
-    def vector(self, number: int, address: int, data: int, masked: int = 0) -> None:
-        at = TABLE_BAR + TABLE + 16 * number
+    def vector(
+        self, number: int, address: int, data: int, masked: int = 0, table: int = TABLE
+    ) -> None:
+        at = TABLE_BAR + table + 16 * number
         self.store(at, address)
         self.store(at + 4, address >> 32)
         self.store(at + 8, data)

@@ -20,7 +20,7 @@ from septum.layouts import vfio
 from septum.machine.model import MemoryRange, RootBus
 from septum.memory.slices import Part, Slice
 from septum.units import MiB, PciAddress, Span
-from tests.instance.fakes import FUNCTION, MEMORY, MSI, MSIX, TABLE, TABLE_BAR, Owner
+from tests.instance.fakes import FUNCTION, MEMORY, MSI, MSIX, TABLE, TABLE_BAR, FakeDevice, Owner
 from tests.machines import memory_bar
 
 HOST_BRIDGE, PLACEHOLDER = PciAddress(0, 0, 0, 0), PciAddress(0, 2, 0, 0)
@@ -305,7 +305,9 @@ def test_the_table_is_trapped_beside_its_lease(asked: Asked) -> None:
 
 def test_a_bar_smaller_than_its_page_is_not_trapped_once_it_is_leased(asked: Asked) -> None:
     small = memory_bar(0, MEMORY, 1024)
-    owner = Owner(function=FUNCTION._replace(bars=(small, *FUNCTION.bars[1:])))
+    device = FakeDevice()
+    device.regions = (device.regions[0]._replace(size=1024), *device.regions[1:])
+    owner = Owner(function=FUNCTION._replace(bars=(small, *FUNCTION.bars[1:])), device=device)
     asked_of = [row for row in translation_rows(owner.space) if row["to"] == f"{NAME} BAR 0"]
     assert [(row["verdict"], row["held by"]) for row in asked_of] == [("accept", "processor")]
     assert Span(MEMORY, 4096) in owner.machine.spans

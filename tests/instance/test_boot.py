@@ -8,12 +8,13 @@ import mmap
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from septum.engine.kvm.machine import VirtualMachine
 from septum.errors import GuestProblem, HostProblem
 from septum.host.channel import ask
 from septum.host.memory import GuestMemory
@@ -24,7 +25,7 @@ from septum.layouts import kvm, vfio
 from septum.messages import Message
 from septum.partitions.model import MemorySlice, Partition, Processors
 from septum.state import Ending
-from septum.units import MiB
+from septum.units import GiB, MiB, Span
 from tests.engine.kvm.kernels import bzimage, packed, vmlinux
 from tests.instance import guests
 from tests.instance.fakes import FUNCTION, MEMORY, FakeDevice
@@ -90,6 +91,28 @@ def test_it_prints_and_powers_off(tmp_path: Path) -> None:
     assert len(os.listdir("/proc/self/fd")) == files, "something was left open"
     assert threading.active_count() == threads
     assert os.listdir(life.directory.claims) == []
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize("asked", [False, True])
+def test_virtualization_is_told_of_as_the_table_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: bool, there: bool
+) -> None:
+    told: list[bool] = []
+    describe = VirtualMachine.describe
+
+    def described(machine: VirtualMachine, *, nested: bool, uncached: Sequence[Span]) -> None:
+        told.append(nested)
+        assert uncached[0].end == 4 * GiB, "below it are only devices"
+        describe(machine, nested=nested, uncached=uncached)
+
+    monkeypatch.setattr(VirtualMachine, "describe", described)
+    monkeypatch.setattr(VirtualMachine, "can_nest", there)
+    life = Life(tmp_path, guests.POWER_OFF)
+    life.partition = life.partition._replace(nested=asked)
+    assert life.live().reason == "powered off" and told == [asked]
+    missed = any("it finds no virtualization" in line for line in life.reports)
+    assert missed == (asked and not there)
 
 
 def test_it_can_live_again(tmp_path: Path) -> None:
@@ -213,6 +236,9 @@ def test_a_function_is_handed_over_and_given_back_in_order(
             story.append("give back")
 
     class Container:
+        def __init__(self, known: VirtualMachine, say: object) -> None:
+            assert known.can_nest in (True, False), "a machine, whose processors are made"
+
         def __enter__(self) -> Container:
             return self
 
@@ -251,6 +277,6 @@ def test_a_function_is_handed_over_and_given_back_in_order(
         "reset", "reset", "close", "give back",
     ]  # fmt: skip
     assert device.bytes[7][4] & 4 == 0, "it is no bus master any more"
-    assert set(device.connected) == {vfio.PCI_REQ_IRQ}
+    assert set(device.connected) == {vfio.PCI_REQ_IRQ, vfio.PCI_ERR_IRQ}
     assert f"resetting {FUNCTION.address}" in life.reports
     registers.close()

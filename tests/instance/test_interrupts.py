@@ -9,13 +9,24 @@ from typing import Any
 
 import pytest
 
+from septum.engine.kvm.routing import RoutingTable
 from septum.host.vfio import InterruptIndex
 from septum.instance import interrupts as module
 from septum.instance.interrupts import counted, table_of
 from septum.interrupts import routes
 from septum.interrupts.table import DELIVER, missing
 from septum.layouts import vfio
-from tests.instance.fakes import BLUE, FUNCTION, MSI, MSIX, TABLE, TABLE_BAR, FakeDevice, Owner
+from tests.instance.fakes import (
+    BLUE,
+    FUNCTION,
+    MSI,
+    MSIX,
+    TABLE,
+    TABLE_BAR,
+    FakeDevice,
+    Owner,
+    with_vectors,
+)
 
 GOOD = (0xFEE01000, 0x4023)
 MASK = TABLE_BAR + TABLE + 12
@@ -82,6 +93,18 @@ def test_linux_has_fewer_vectors_than_the_device() -> None:
     owner.interrupts.close()
 
 
+def test_vfio_counts_fewer_vectors_than_the_device() -> None:
+    """Asked for more than it counts, VFIO would refuse all of them."""
+    device = FakeDevice()
+    device.interrupts = (*device.interrupts[:2], InterruptIndex(2, False), *device.interrupts[3:])
+    owner = Owner(device=device)
+    owner.enable_msix()
+    for number in range(3):
+        owner.vector(number, *GOOD)
+    assert owner.delivered() == {0: GOOD, 1: GOOD} and "2 of its 3 vectors" in owner.said[-1]
+    owner.interrupts.close()
+
+
 # ---- one by one
 
 
@@ -89,7 +112,7 @@ def test_linux_has_fewer_vectors_than_the_device() -> None:
 def grown() -> Iterator[Owner]:
     """A device whose vectors are set up one by one, as Linux 6.5 and later can."""
     device = FakeDevice()
-    device.interrupts = (*device.interrupts[:2], InterruptIndex(3, True))
+    device.interrupts = (*device.interrupts[:2], InterruptIndex(3, True), *device.interrupts[3:])
     owner = Owner(device=device)
     yield owner
     owner.interrupts.close()
@@ -169,6 +192,60 @@ def test_where_no_more_files_are_to_be_had_it_has_fewer_vectors(
     for number in range(3):
         owner.vector(number, *GOOD)
     assert owner.delivered() == {0: GOOD, 1: GOOD} and "2 of its 3" in owner.said[-1]
+    assert "Too many open files" in owner.said[-1] and "ulimit -Hn" in owner.said[-1]
+    owner.interrupts.close()
+
+
+# ---- a card with as many as there can be
+
+
+@pytest.fixture
+def room_for_files() -> Iterator[None]:
+    """A test's own process has as few open files as an instance at first."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@pytest.mark.parametrize("one_by_one", [False, True], ids=["at once", "one by one"])
+def test_all_of_2048_vectors_are_used(room_for_files: None, one_by_one: bool) -> None:
+    """As Linux uses them: all set up and masked, then each is given its message and unmasked."""
+    function, device = with_vectors(2048, one_by_one)
+    owner = Owner(function=function, device=device)
+    owner.enable_msix(masked=True)
+    owner.enable_msix()
+    for number in range(2048):
+        owner.vector(number, *GOOD, table=0)
+    assert owner.delivered() == dict.fromkeys(range(2048), GOOD) and not owner.said
+    owner.interrupts.close()
+
+
+def test_one_message_of_many_costs_what_one_of_few_does(room_for_files: None) -> None:
+    """KVM takes the whole table each time; of ours, only the one entry is written."""
+    written: list[int] = []
+
+    class Counted(RoutingTable):
+        def put(self, message: routes.Message) -> None:
+            before = bytes(self.text)
+            super().put(message)
+            changed = zip(before, self.text, strict=False)
+            written.append(sum(a != b for a, b in changed) + len(self.text) - len(before))
+
+    function, device = with_vectors(300, True)
+    owner = Owner(function=function, device=device)
+    owner.interrupts.routes._table = Counted()
+    owner.enable_msix()
+    for number in range(300):
+        owner.vector(number, *GOOD, table=0)
+    assert len(written) == 300 and max(written) <= 48 + 2  # an entry, and the header's count
+    del written[:]
+    owner.configure(MSIX + 2, 2, 0xC000)
+    owner.enable_msix()
+    owner.store(TABLE_BAR + 12, 1)
+    owner.store(TABLE_BAR + 12, 0)
+    assert owner.delivered() == dict.fromkeys(range(300), GOOD)
+    assert not written, "masked and unmasked, a vector has the message it had"
     owner.interrupts.close()
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 
 from septum.errors import HostProblem
 from septum.layouts import vfio
-from septum.units import KiB, MiB, Span
+from septum.units import PAGE, KiB, MiB, Span
 from tests.instance.fakes import (
     EXPRESS,
     FUNCTION,
@@ -23,7 +23,9 @@ from tests.instance.fakes import (
     RAM,
     TABLE,
     TABLE_BAR,
+    FakeDevice,
     Owner,
+    with_vectors,
 )
 
 FIRST = (0xFEE01000, 0x4023)
@@ -49,6 +51,35 @@ def test_registers_are_leased_while_they_are_decoded(owner: Owner) -> None:
     owner.store(MEMORY, 1)
     assert owner.exits == 0
     assert owner.space.leases.granted["processor"] == 3, "memory, and two BARs"
+
+
+@settings(deadline=None)
+@given(
+    bar=some.sampled_from([16, 1 * KiB, 4 * KiB, 64 * KiB, 128 * KiB, 4 * MiB]),
+    vectors=some.integers(1, 2048),
+    table=some.integers(0, 7).map(lambda page: page * 4 * KiB + page % 3 * 64),
+)
+def test_no_first_touch_is_emulated(bar: int, vectors: int, table: int) -> None:
+    """Every page that decoding opens is leased by then, but those of the interrupt table."""
+    function, device = with_vectors(vectors, False, table=table)
+    first = function.bars[0]._replace(span=Span(0xFE000000, bar))
+    device.regions = (device.regions[0]._replace(size=bar), *device.regions[1:])
+    owner = Owner(function=function._replace(bars=(first, *function.bars[1:])), device=device)
+    for switched in (None, 0x0001, 0x0007):
+        if switched is not None:
+            owner.command(switched)
+        decoded = switched != 0x0001
+        for start, size, trapped in (
+            (first.span.start, bar, ()),
+            (TABLE_BAR, 128 * KiB, (Span(table, 16 * vectors), Span(64 * KiB, vectors // 8 + 8))),
+        ):
+            pages = {offset - offset % PAGE for span in trapped
+                     for offset in range(span.start, span.end, 8)}  # fmt: skip
+            for offset in range(0, size, PAGE):
+                leased = any(span.contains(start + offset) for span in owner.machine.spans)
+                assert leased == (decoded and offset not in pages), hex(offset)
+    assert owner.exits == 0
+    owner.interrupts.close()
 
 
 def test_devices_hold_the_same_as_processors() -> None:
@@ -158,9 +189,22 @@ def test_only_the_table_stays_trapped(owner: Owner) -> None:
 
 def test_a_card_that_was_changed_is_refused() -> None:
     """VFIO's region is what there is; a BAR larger than it would lead to our own memory."""
-    larger = FUNCTION.bars[0]._replace(span=Span(MEMORY, 256 * KiB))
-    with pytest.raises(HostProblem, match="is not what it was"):
-        Owner(function=FUNCTION._replace(bars=(larger, *FUNCTION.bars[1:])))
+    for size in (256 * KiB, 64 * KiB):
+        other = FUNCTION.bars[0]._replace(span=Span(MEMORY, size))
+        with pytest.raises(HostProblem, match=r"BAR 0 of .* is not what it was"):
+            Owner(function=FUNCTION._replace(bars=(other, *FUNCTION.bars[1:])))
+
+
+@pytest.mark.parametrize(
+    ("identity", "why"),
+    [(b"\x86\x80\xd4\x10", "another card stands at"), (b"\xff" * 4, "nothing answers at")],
+)
+def test_another_card_in_the_same_place_is_refused(identity: bytes, why: str) -> None:
+    """What was decided about it is true of the one in the inventory."""
+    device = FakeDevice()
+    device.bytes[7][:4] = identity
+    with pytest.raises(HostProblem, match=why):
+        Owner(device=device)
 
 
 def test_the_machines_own_table_is_never_written(owner: Owner) -> None:

@@ -132,6 +132,11 @@ def test_how_interrupts_are_delivered(finding: Only) -> None:
     assert "did you mean queue" in found.because
 
 
+def test_an_alpha_has_no_virtualization(finding: Only) -> None:
+    found = finding('interrupts = "queue"', 'interrupts = "queue"\nnested = true')
+    assert "nested is not for the platform alpha" in found.what
+
+
 def test_memory_beyond_the_computer(changed: Changed) -> None:
     with pytest.raises(UnsoundTable, match="not sound"):
         changed('memory = "64M"', 'memory = "96M"')

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from septum.errors import TableProblem
-from septum.machine.model import HostNeed, Iommu
+from septum.machine.model import HostNeed, Iommu, Processor
 from septum.partitions.findings import Finding, UnsoundTable
 from septum.partitions.model import MemorySlice, PartitionTable, Processors
 from septum.partitions.table import checked
@@ -102,6 +102,23 @@ def test_a_sound_table(check: Check, tmp_path: Path) -> None:
     assert green.functions == (address("02:00.0"),)
 
 
+def test_virtualization_is_off_unless_asked_for(check: Check) -> None:
+    assert [one.nested for one in check(SOUND).partitions] == [False, False]
+    asked = SOUND.replace('memory = "768M"', 'memory = "768M"\nnested = true')
+    assert [one.nested for one in check(asked).partitions] == [True, False]
+
+
+def test_more_processors_than_messages_can_name(check: Check, refused: Refused) -> None:
+    processors = tuple(Processor(n, 0, n, 0, True, n) for n in range(300))
+    machine = a_machine(processors=processors)
+    many = SOUND.replace("[0, 1]", str(list(range(1, 257))))
+    found = one(refused(many, machine=machine))
+    assert "finds too many processors: 256" in found.what and "count = 255" in found.remedy
+    assert found.where.line == 9
+    limited = many.replace("weight = 200", "weight = 200, count = 255")
+    assert check(limited, machine=machine).partition("blue").processors.found == 255
+
+
 # What is changed in SOUND, the line the finding must name, and words it must say.
 FAULTS = {
     "unknown key": ('memory = "768M"', 'memory = "768M"\nmemroy = 1', 9, "memroy", "memory?"),
@@ -161,6 +178,10 @@ FAULTS = {
         "interrupts is not for the platform pc",
         "KVM delivers them",
         "leave it out",
+    ),
+    "nested": (
+        'memory = "768M"', 'memory = "768M"\nnested = "yes"', 9, "nested cannot be read",
+        '"yes" is neither true nor false', "write true or false",
     ),
     "ISA": ('memory = "768M"', 'memory = "768M"\nisa = ["serial1"]', 9, "isa is not for"),
     "placed": ('"768M"', '{ base = "768M", at = "1G" }', 8, "at is not for the platform pc"),

@@ -292,6 +292,45 @@ def test_only_the_serial_number_is_left_of_the_extended_list() -> None:
     assert all(owner.read(offset, 4) == 0 for offset in range(0x104, 0x160, 4))
 
 
+EXTENDED = [
+    identity for name, identity in vars(pci.ExtendedCapabilityId).items() if name.isupper()
+]
+ATS, SRIOV, PRI, PASID = 0x0F, 0x10, 0x13, 0x1B  # PCI Code and ID Assignment 1.11, 3
+
+
+def test_what_reaches_beyond_a_function_is_neither_seen_nor_switched_on() -> None:
+    """Translated DMA passes the IOMMU, and virtual functions may be another's: both stay off."""
+    assert {ATS, SRIOV, PRI, PASID} < set(EXTENDED)
+    space = bytearray(ethernet_bytes()[:0x100]).ljust(4096, b"\0")
+    for number, identity in enumerate(EXTENDED):
+        at, last = 0x100 + 0x80 * number, number + 1 == len(EXTENDED)
+        put(space, at, 4, identity | 1 << 16 | (0 if last else at + 0x80) << 20)
+        space[at + 4 : at + 0x80] = bytes([number + 1]) * 0x7C
+    owner = Owner(a_space(ETHERNET._replace(configuration=bytes(space))))
+    owner.device[:] = space
+    at, seen = 0x100, []
+    while at:
+        head = pci.ExtendedCapabilityHeader(owner.read(at, 4))
+        seen.append(head.identity)
+        at = head.next
+    assert seen == [0, pci.ExtendedCapabilityId.DEVICE_SERIAL_NUMBER]
+    for offset in range(0x100, 4096):
+        owner.write(offset, 1, 0xFF)
+    for offset in range(0x100, 4096, 4):
+        owner.write(offset, 4, 0xFFFFFFFF)
+    assert owner.device == space
+
+
+def test_the_expansion_rom_is_absent_whatever_is_written() -> None:
+    """Its registers are played as those of a function without one; none reaches the device."""
+    owner = Owner()
+    for value in (0xFFFFFFFF, 0xFFFFF800, 0xFE900001, 1, 0):
+        for offset, width in ((0x30, 4), (0x30, 2), (0x32, 2), (0x30, 1)):
+            assert owner.write(offset, width, value) is None
+            assert owner.read(0x30, 4) == 0
+    assert owner.device == bytearray(ethernet_bytes())
+
+
 def test_msi_is_kept_in_the_image() -> None:
     owner = Owner()
     assert owner.space.msi == MsiState(False, 0, 0, 1, 0)

@@ -8,11 +8,16 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 
+from septum.engine.kvm import cpuid
+from septum.engine.kvm.routing import RoutingTable
 from septum.engine.kvm.statistics import Statistics
 from septum.errors import HostProblem, explained
-from septum.layouts import kvm
-from septum.layouts.kvm import KVM, Cpuid
+from septum.layouts import kvm, msr
+from septum.layouts.kvm import KVM
+from septum.memory import mtrr
+from septum.memory.mtrr import Register
 from septum.syscall import ioctl, ioctl_or_errno
+from septum.units import Span
 
 REMEDIES = {
     2: "load it: modprobe kvm_intel (or kvm_amd), after switching VT-x or SVM on in the firmware",
@@ -35,6 +40,10 @@ class VirtualMachine:
             os.close(self._kvm)
             raise
         self._processors: list[VirtualProcessor] = []
+        self._vfio = -1  # KVM's device for it, once there is one
+        self._nested = False
+        self._ranges: Sequence[Register] = ()
+        self._supported = self._ask_cpuid()
         slots = ioctl(self._kvm, KVM.CHECK_EXTENSION, kvm.Capability.NR_MEMSLOTS)
         self.free_slots = list(range(slots))
         self.free_slots.reverse()
@@ -49,6 +58,8 @@ class VirtualMachine:
     def __exit__(self, *_: object) -> None:
         for processor in self._processors:
             processor.close()
+        if self._vfio >= 0:
+            os.close(self._vfio)
         os.close(self.fd)
         os.close(self._kvm)
 
@@ -86,9 +97,58 @@ class VirtualMachine:
 
     def processor(self, number: int, count: int) -> VirtualProcessor:
         """Create processor `number` (its APIC id) of `count`."""
-        created = VirtualProcessor(self._kvm, self.fd, number, count)
+        leaves = cpuid.presented(self._supported, number, count, self._nested)
+        created = VirtualProcessor(self._kvm, self.fd, number, leaves, self._ranges)
         self._processors.append(created)
         return created
+
+    def describe(self, *, nested: bool, uncached: Sequence[Span]) -> None:
+        """What its processors shall be like: for those that processor() makes after this.
+
+        With `nested` they have virtualization, where this KVM has it: can_nest. `uncached`: what
+        is no memory, as blocks of memory/mtrr.py.
+        """
+        self._nested = nested
+        self._ranges = mtrr.registers(uncached, cpuid.address_bits(self._supported))
+
+    @property
+    def can_nest(self) -> bool:
+        """Whether this KVM has virtualization to give."""
+        return cpuid.can_nest(self._supported)
+
+    def _ask_cpuid(self) -> list[kvm.CpuidEntry]:
+        size = kvm.CPUID_HEADER + kvm.CPUID_ENTRIES * kvm.CpuidEntry.SIZE
+        header = kvm.CPUID_ENTRIES.to_bytes(kvm.CPUID_HEADER, "little")
+        buffer = ctypes.create_string_buffer(header, size)
+        ioctl(self._kvm, KVM.GET_SUPPORTED_CPUID, buffer)
+        return cpuid.parsed(buffer.raw)
+
+    # ---- VFIO
+
+    def know(self, file: int) -> None:
+        """Tell KVM of a VFIO group's descriptor, before its devices are opened.
+
+        What it does for a machine with devices it does from then on: let caches be flushed where
+        the IOMMU does not enforce coherence, and guard against what devices make possible.
+        """
+        if self._vfio < 0:
+            device = kvm.CreateDevice(type=kvm.DEVICE_TYPE_VFIO)
+            ioctl(self.fd, KVM.CREATE_DEVICE, device)
+            self._vfio = device.fd
+        self._tell_vfio(kvm.VFIO_FILE_ADD, file)
+
+    def forget(self, file: int) -> None:
+        """Undo know(): KVM would hold the group after its descriptor is closed."""
+        self._tell_vfio(kvm.VFIO_FILE_DEL, file)
+
+    def _tell_vfio(self, what: int, file: int) -> None:
+        number = ctypes.c_int32(file)
+        attribute = kvm.DeviceAttribute(
+            group=kvm.VFIO_FILE, attr=what, addr=ctypes.addressof(number)
+        )
+        ioctl(self._vfio, KVM.SET_DEVICE_ATTR, attribute)
+
+    # ---- interrupts
 
     def irq_line(self, gsi: int, level: int) -> None:
         ioctl(self.fd, KVM.IRQ_LINE, kvm.IrqLevel(irq=gsi, level=level))
@@ -108,17 +168,23 @@ class VirtualMachine:
         """Undo irqfd(): signals stay counted in the eventfd until it is connected again."""
         ioctl(self.fd, KVM.IRQFD, kvm.Irqfd(fd=event, gsi=gsi, flags=kvm.IRQFD_DEASSIGN))
 
-    def route(self, entries: Sequence[kvm.IrqRoutingEntry]) -> None:
+    def route(self, table: RoutingTable) -> None:
         """Replace the whole routing table (api.rst, 4.52)."""
-        header = kvm.IrqRoutingHeader(nr=len(entries))
-        text = bytes(header) + b"".join(bytes(entry) for entry in entries)
-        ioctl(self.fd, KVM.SET_GSI_ROUTING, ctypes.create_string_buffer(text, len(text)))
+        buffer = (ctypes.c_char * len(table.text)).from_buffer(table.text)
+        ioctl(self.fd, KVM.SET_GSI_ROUTING, buffer)
 
 
 class VirtualProcessor:
     """One virtual processor: its descriptor and the page KVM shares with us."""
 
-    def __init__(self, kvm_fd: int, vm_fd: int, number: int, count: int) -> None:
+    def __init__(
+        self,
+        kvm_fd: int,
+        vm_fd: int,
+        number: int,
+        leaves: Sequence[kvm.CpuidEntry],
+        ranges: Sequence[Register],
+    ) -> None:
         self.number = number
         self.fd = ioctl(vm_fd, KVM.CREATE_VCPU, number)
         self.statistics = Statistics(self.fd)
@@ -128,7 +194,9 @@ class VirtualProcessor:
         self.io = kvm.RunIo.from_buffer(self.page, kvm.RUN_UNION)
         self.mmio = kvm.RunMmio.from_buffer(self.page, kvm.RUN_UNION)
         self.internal = kvm.RunInternal.from_buffer(self.page, kvm.RUN_UNION)
-        self._identify(kvm_fd, number, count)
+        text = cpuid.packed(leaves)
+        ioctl(self.fd, KVM.SET_CPUID2, ctypes.create_string_buffer(text, len(text)))
+        self._begin_as_firmware_leaves_it(ranges)
         self._connect_legacy_interrupts()
 
     def close(self) -> None:
@@ -160,17 +228,26 @@ class VirtualProcessor:
     def set_special_registers(self, special: kvm.SpecialRegisters) -> None:
         ioctl(self.fd, KVM.SET_SREGS, special)
 
-    def _identify(self, kvm_fd: int, number: int, count: int) -> None:
-        entry_size = ctypes.sizeof(kvm.CpuidEntry)
-        table = bytearray(kvm.CPUID_HEADER + kvm.CPUID_ENTRIES * entry_size)
-        table[0:4] = kvm.CPUID_ENTRIES.to_bytes(4, "little")
-        buffer = (ctypes.c_char * len(table)).from_buffer(table)
-        ioctl(kvm_fd, KVM.GET_SUPPORTED_CPUID, buffer)
-        entries = int.from_bytes(table[0:4], "little")
-        for index in range(entries):
-            at = kvm.CPUID_HEADER + index * entry_size
-            edit_cpuid(kvm.CpuidEntry.from_buffer(table, at), number, count)
-        ioctl(self.fd, KVM.SET_CPUID2, buffer)
+    def write_registers(self, registers: Sequence[Register]) -> int:
+        """Set model-specific registers in this order; how many KVM took before one it refused."""
+        text = len(registers).to_bytes(kvm.MSRS_HEADER, "little")
+        text += b"".join(bytes(kvm.MsrEntry(index=n, data=value)) for n, value in registers)
+        return ioctl(self.fd, KVM.SET_MSRS, ctypes.create_string_buffer(text, len(text)))
+
+    def read_register(self, index: int) -> int | None:
+        """A model-specific register; None when this processor has none of that number."""
+        text = (1).to_bytes(kvm.MSRS_HEADER, "little") + bytes(kvm.MsrEntry(index=index))
+        buffer = ctypes.create_string_buffer(text, len(text))
+        if ioctl(self.fd, KVM.GET_MSRS, buffer) != 1:
+            return None
+        return kvm.MsrEntry.from_buffer_copy(buffer, kvm.MSRS_HEADER).data
+
+    def _begin_as_firmware_leaves_it(self, ranges: Sequence[Register]) -> None:
+        """Fast strings, and what is cached. INIT, which starts the others, changes neither."""
+        misc = self.read_register(msr.MISC_ENABLE)
+        if misc is not None:
+            self.write_registers([(msr.MISC_ENABLE, misc | msr.FAST_STRINGS)])
+        self.write_registers(ranges)
 
     def _connect_legacy_interrupts(self) -> None:
         # After reset KVM leaves LINT0 and LINT1 masked; firmware would set them so that the
@@ -181,38 +258,3 @@ class VirtualProcessor:
         registers[kvm.LAPIC_LVT0] = ctypes.c_uint32(kvm.LVT_EXTINT)
         registers[kvm.LAPIC_LVT1] = ctypes.c_uint32(kvm.LVT_NMI)
         ioctl(self.fd, KVM.SET_LAPIC, state)
-
-
-def edit_cpuid(entry: kvm.CpuidEntry, number: int, count: int) -> None:
-    """Make one CPUID leaf tell of processor `number` of `count`, one core each, one package."""
-    if entry.function == Cpuid.FEATURES:
-        entry.ecx |= Cpuid.TSC_DEADLINE | Cpuid.HYPERVISOR
-        keep = (1 << Cpuid.LOGICAL_SHIFT) - 1
-        entry.ebx = entry.ebx & keep | count << Cpuid.LOGICAL_SHIFT | number << Cpuid.APIC_ID_SHIFT
-        entry.edx = entry.edx | Cpuid.HTT if count > 1 else entry.edx & ~Cpuid.HTT
-    elif entry.function in (Cpuid.TOPOLOGY, Cpuid.TOPOLOGY_V2):
-        # Level 0 threads (one a core), level 1 cores; EAX is the shift to the next level.
-        entry.edx = number
-        if entry.index == 0:
-            entry.eax, entry.ebx = 0, 1
-        elif entry.index == 1:
-            entry.eax, entry.ebx = (count - 1).bit_length(), count
-    elif entry.function in (Cpuid.CACHES, Cpuid.AMD_CACHES) and entry.eax & Cpuid.CACHE_TYPE:
-        # The last level is the package's, the others each core's.
-        level = entry.eax >> Cpuid.CACHE_LEVEL_SHIFT & Cpuid.CACHE_LEVEL_MASK
-        sharing = count - 1 if level >= Cpuid.LAST_LEVEL else 0
-        cores = count - 1 if entry.function == Cpuid.CACHES else 0
-        entry.eax = (
-            entry.eax & Cpuid.CACHE_KEPT
-            | sharing << Cpuid.CACHE_SHARING_SHIFT
-            | cores << Cpuid.CACHE_CORES_SHIFT
-        )
-    elif entry.function == Cpuid.KVM_FEATURES:
-        # Linux's paravirtual spinlocks halt and wait for a kick. Under nested SVM a kick was
-        # seen to get lost, and both systems hung in it; without the bit its locks only spin.
-        entry.eax &= ~Cpuid.PV_UNHALT
-    elif entry.function == Cpuid.AMD_SIZES:
-        bits = (count - 1).bit_length()
-        entry.ecx = entry.ecx & ~Cpuid.CORES_MASK | bits << Cpuid.CORE_BITS_SHIFT | count - 1
-    elif entry.function == Cpuid.AMD_TOPOLOGY:
-        entry.eax = number

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from septum.interrupts.routes import Message
 from septum.layouts import kvm
 
 
-def entries(messages: Iterable[Message]) -> list[kvm.IrqRoutingEntry]:
-    """The whole table. KVM_SET_GSI_ROUTING replaces everything, so the pins are always in it."""
-    return [*_PINS, *(_message(message) for message in messages)]
+class RoutingTable:
+    """The whole table: KVM_SET_GSI_ROUTING replaces everything, so the pins are always in it.
+
+    Kept as KVM takes it: a changed message is one entry written, however many there are.
+    """
+
+    def __init__(self) -> None:
+        self.text = bytearray(_PINS)
+        self._places: dict[int, int] = {}  # by GSI: where its entry stands
+
+    def put(self, message: Message) -> None:
+        """Add a message, or change the one of its GSI."""
+        place = self._places.setdefault(message.gsi, len(self.text))
+        self.text[place : place + kvm.IrqRoutingEntry.SIZE] = bytes(_message(message))
+        entries = (len(self.text) - kvm.IrqRoutingHeader.SIZE) // kvm.IrqRoutingEntry.SIZE
+        self.text[: kvm.IrqRoutingHeader.SIZE] = bytes(kvm.IrqRoutingHeader(nr=entries))
 
 
 def _pin(gsi: int, chip: int, pin: int) -> kvm.IrqRoutingEntry:
     return kvm.IrqRoutingEntry(gsi=gsi, type=kvm.IRQ_ROUTING_IRQCHIP, word0=chip, word1=pin)
 
 
-def _pins() -> list[kvm.IrqRoutingEntry]:
+def _pins() -> bytes:
     # As boards are wired: GSI 0, the PIT, is pin 0 of the PIC and pin 2 of the IOAPIC, where the
     # PIC's cascade has its pin. The MADT says so too (interrupt source override).
     cascade = 2
@@ -26,7 +37,8 @@ def _pins() -> list[kvm.IrqRoutingEntry]:
     slave = [_pin(half + n, kvm.IRQCHIP_PIC_SLAVE, n) for n in range(half)]
     ioapic = [_pin(0, kvm.IRQCHIP_IOAPIC, cascade)]
     ioapic += [_pin(n, kvm.IRQCHIP_IOAPIC, n) for n in range(1, kvm.IOAPIC_PINS) if n != cascade]
-    return [*master, *slave, *ioapic]
+    pins = [*master, *slave, *ioapic]
+    return b"".join(map(bytes, (kvm.IrqRoutingHeader(nr=len(pins)), *pins)))
 
 
 def _message(message: Message) -> kvm.IrqRoutingEntry:

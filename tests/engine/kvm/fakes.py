@@ -52,6 +52,15 @@ class Processor:
         self.mmio.data = value or 0
 
 
+def entries(table: bytes) -> list[Any]:
+    """A routing table as KVM is handed it: each entry, as many as its header says."""
+    header: Any = kvm.IrqRoutingHeader.from_buffer_copy(table)
+    size = kvm.IrqRoutingEntry.SIZE
+    assert len(table) == kvm.IrqRoutingHeader.SIZE + header.nr * size
+    starts = range(kvm.IrqRoutingHeader.SIZE, len(table), size)
+    return [kvm.IrqRoutingEntry.from_buffer_copy(table, start) for start in starts]
+
+
 def stopped(
     ports: PhysicalMap | None = None, memory: PhysicalMap | None = None
 ) -> tuple[Stop, Processor]:

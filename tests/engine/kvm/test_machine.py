@@ -1,4 +1,4 @@
-"""Does each virtual processor say who it is? And does KVM take what we tell it?"""
+"""Does KVM take what we tell it: slots, interrupts, processors, files of VFIO?"""
 
 from __future__ import annotations
 
@@ -6,59 +6,28 @@ import ctypes
 import mmap
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as some
 
-from septum.engine.kvm.machine import VirtualMachine, edit_cpuid
-from septum.engine.kvm.routing import entries
+from septum.engine.kvm.machine import VirtualMachine
+from septum.engine.kvm.routing import RoutingTable
 from septum.errors import HostProblem
-from septum.interrupts.routes import Message
-from septum.layouts import kvm
+from septum.interrupts.routes import FIRST_MESSAGE, LAST, Message
+from septum.layouts import kvm, msr
+from septum.memory.mtrr import uncached
+from septum.units import GiB, MiB, Span
+from tests.engine.kvm.fakes import entries
 
 has_kvm = pytest.mark.skipif(
     not os.access(kvm.DEVICE, os.R_OK | os.W_OK), reason="no /dev/kvm here"
 )
-WORDS = some.integers(0, (1 << 32) - 1)
-
-
-def edited(number: int, count: int, **leaf: int) -> Any:
-    entry = kvm.CpuidEntry(**leaf)
-    edit_cpuid(entry, number, count)
-    return entry
-
-
-@given(some.integers(1, 64), some.data(), WORDS, WORDS, WORDS)
-def test_features(count: int, data: some.DataObject, ebx: int, ecx: int, edx: int) -> None:
-    number = data.draw(some.integers(0, count - 1))
-    leaf = edited(number, count, function=1, ebx=ebx, ecx=ecx, edx=edx)
-    assert leaf.ebx >> 24 == number and leaf.ebx >> 16 & 0xFF == count
-    assert leaf.ebx & 0xFFFF == ebx & 0xFFFF
-    assert leaf.ecx == ecx | 1 << 31 | 1 << 24, "a hypervisor, and the TSC deadline timer"
-    assert leaf.edx & 1 << 28 == (1 << 28 if count > 1 else 0)
-    assert leaf.edx | 1 << 28 == edx | 1 << 28
-
-
-@given(some.integers(1, 64), some.sampled_from([0xB, 0x1F]), some.data())
-def test_topology(count: int, function: int, data: some.DataObject) -> None:
-    number = data.draw(some.integers(0, count - 1))
-    threads, cores = (edited(number, count, function=function, index=n) for n in range(2))
-    assert (threads.eax, threads.ebx, threads.edx) == (0, 1, number)
-    assert cores.ebx == count and cores.edx == number
-    assert number >> cores.eax == 0, "all are in one package"
-    assert cores.eax == 0 or (count - 1) >> (cores.eax - 1), "and the package is not larger"
-
-
-def test_other_leaves_stay() -> None:
-    leaf = edited(1, 2, function=7, ebx=5)
-    assert (leaf.eax, leaf.ebx) == (0, 5)
-    assert edited(1, 2, function=0x8000001E).eax == 1
 
 
 def test_routes_have_every_pin_and_the_messages_behind_them() -> None:
-    table: list[Any] = list(entries([Message(24, 0x1_FEE01000, 0x4023)]))
+    given = RoutingTable()
+    given.put(Message(24, 0xFEE00000, 0x31))
+    given.put(Message(24, 0x1_FEE01000, 0x4023))
+    table = entries(bytes(given.text))
     pins = [(e.gsi, e.word0, e.word1) for e in table[:-1]]
     assert all(e.type == kvm.IRQ_ROUTING_IRQCHIP for e in table[:-1])
     assert (0, kvm.IRQCHIP_IOAPIC, 2) in pins and (0, kvm.IRQCHIP_PIC_MASTER, 0) in pins
@@ -103,7 +72,9 @@ def test_slots_come_and_go() -> None:
 def test_interrupts_are_connected_and_disconnected() -> None:
     event, unmask = os.eventfd(0), os.eventfd(0)
     with VirtualMachine() as machine:
-        machine.route(entries([Message(24, 0xFEE00000, 0x31)]))
+        table = RoutingTable()
+        table.put(Message(24, 0xFEE00000, 0x31))
+        machine.route(table)
         machine.irqfd(event, 24)
         with pytest.raises(HostProblem, match="IRQFD"):
             machine.irqfd(event, 24)
@@ -123,3 +94,52 @@ def test_leaving_closes_everything() -> None:
         machine.processor(0, 2)
         machine.processor(1, 2)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@has_kvm
+def test_processors_begin_as_firmware_leaves_them() -> None:
+    """The second too: INIT, by which its system starts it, changes none of this."""
+    holes = [Span(0xC0000000, 1 * GiB - 1 * MiB), Span(1 << 40, 1 * GiB)]
+    with VirtualMachine() as machine:
+        machine.describe(nested=False, uncached=uncached([Span(0, 512 * MiB)], holes))
+        for number in range(2):
+            processor = machine.processor(number, 2)
+            assert processor.read_register(msr.DEFAULT_TYPE) == 0xC06
+            assert processor.read_register(msr.VARIABLE_BASE) == 0xC0000000
+            mask = processor.read_register(msr.VARIABLE_BASE + 1)
+            assert mask is not None and mask & 0xFFFFFFFF == 0xC0000800
+            assert processor.read_register(msr.FIXED_4K[-1]) == 0x06060606_06060606
+            assert processor.read_register(msr.FIXED_16K_VIDEO) == 0
+            strings = processor.read_register(msr.MISC_ENABLE)
+            assert strings is not None and strings & msr.FAST_STRINGS
+
+
+@has_kvm
+def test_a_register_kvm_has_not_is_not_written() -> None:
+    with VirtualMachine() as machine:
+        processor = machine.processor(0, 1)
+        nowhere = 0xDEAD0000
+        assert processor.read_register(nowhere) is None
+        assert processor.write_registers([(msr.MISC_ENABLE, 1), (nowhere, 1)]) == 1
+
+
+@has_kvm
+def test_what_is_no_file_of_vfio_is_refused() -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    with VirtualMachine() as machine, open(os.devnull) as nothing:
+        for _ in range(2):  # there is one device of KVM's for all of them
+            with pytest.raises(HostProblem, match=r"KVM_(SET_DEVICE_ATTR|CREATE_DEVICE)"):
+                machine.know(nothing.fileno())
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@has_kvm
+def test_kvm_takes_as_many_messages_as_there_are_numbers() -> None:
+    table = RoutingTable()
+    for gsi in range(FIRST_MESSAGE, LAST + 1):
+        table.put(Message(gsi, 0xFEE00000, 0x31))
+    with VirtualMachine() as machine:
+        machine.route(table)
+        table.put(Message(LAST + 1, 0xFEE00000, 0x31))
+        with pytest.raises(HostProblem, match="GSI_ROUTING"):
+            machine.route(table)
