@@ -1,15 +1,21 @@
 """Which QEMU is the lab computer, and what has to be put right in it?
 
-QEMU's emulation of SVM forgets to put one variable back. VMRUN with an interrupt to inject
-(AMD64 Architecture Programmer's Manual 2, 15.20) notes the vector as the exception that is
-being raised, delivers it, and leaves the note standing. When another thread asks the virtual
-processor to look up before the next #VMEXIT, QEMU takes the note for an exception that still
-waits, and the guest gets the same interrupt twice: the second time in the first instruction
-of its handler, with interrupts off. Guests then spin on a lock that they hold themselves.
-Seen in 10.0.2, 10.0.13 and 11.1.3.
+In VMRUN (AMD64 Architecture Programmer's Manual 2, 15.5 and 15.20) QEMU makes two mistakes:
 
-The lab runs a copy of the installed QEMU without that one store. Nothing else is changed; a
-QEMU in which the store is not found exactly once is run as it is, and that is said.
+- With an interrupt to inject it notes the vector as the exception that is being raised,
+  delivers it, and leaves the note standing. When another thread asks the virtual processor to
+  look up before the next #VMEXIT, the note is taken for an exception that still waits, and the
+  guest gets the same interrupt twice: the second time in the first instruction of its handler,
+  with interrupts off. Guests then spin on a lock that they hold themselves. Seen in 10.0.2,
+  10.0.13 and 11.1.3. The store of the note is taken out.
+- With a virtual interrupt waiting (V_IRQ) it sets a bit in the processor's word of requests,
+  without the lock under which all others write that word. Whoever asks for something in that
+  very moment, such as a timer or another processor, is overwritten: the interrupt stays in the
+  local APIC and is never taken, and that processor of the lab has no timer from then on. The bit
+  is set in its own byte instead, with LOCK.
+
+The lab runs a copy of the installed QEMU in which these two instructions are others. A QEMU
+in which either is not found exactly once is run as it is, and that is said.
 """
 
 from __future__ import annotations
@@ -23,10 +29,13 @@ from septum.lab.progress import Progress
 from septum.layouts import machine_code
 
 PROGRAM = "qemu-system-x86_64"
-NOTING = "helper_vmrun"  # the function with the store,
-DELIVERING = "do_interrupt_x86_hardirq"  # which comes shortly before it calls this one
+ENTERING = "helper_vmrun"  # the function with both; the store comes shortly before it calls
+DELIVERING = "do_interrupt_x86_hardirq"
 REACH = 80  # bytes between the two
-RECIPE = 1  # counted up when what is done to the copy changes
+VIRTUAL_INTERRUPT = 1 << 8  # CPU_INTERRUPT_VIRQ of QEMU's target/i386/cpu.h
+RECIPE = 2  # counted up when what is done to the copy changes
+
+Patches = dict[int, bytes]  # by their place in the file
 
 
 def lab_qemu(progress: Progress) -> Path:
@@ -40,33 +49,40 @@ def lab_qemu(progress: Progress) -> Path:
 
     def repair(folder: Path) -> None:
         content = bytearray(original.read_bytes())
-        place = place_of_store(original, content)
-        if place is None:
+        patches = patches_of(original, content)
+        if not patches:
             progress.say(f"{original} is run as it is: two busy guests may hang in it")
             (folder / PROGRAM).symlink_to(original)
             return
-        size = machine_code.STORE_REGISTER_SIZE
-        content[place : place + size] = machine_code.NO_OPERATION_6
+        for place, code in patches.items():
+            content[place : place + len(code)] = code
         (folder / PROGRAM).write_bytes(content)
         (folder / PROGRAM).chmod(0o755)
 
     return built("qemu", recipe, repair, "repairing a copy of QEMU", progress) / PROGRAM
 
 
-def place_of_store(path: Path, content: bytes | bytearray) -> int | None:
-    """Where in the file the store begins; None when it is not there exactly once."""
+def patches_of(path: Path, content: bytes | bytearray) -> Patches:
+    """What is to be written where; nothing when not both are there exactly once."""
     from elftools.common.exceptions import ELFError
 
     try:
-        functions = exported(path, (NOTING, DELIVERING))
+        functions = exported(path, (ENTERING, DELIVERING))
     except (ELFError, ValueError):
-        return None
+        return {}
     if len(functions) != 2:
-        return None
-    (start, size, shift), (target, _, _) = functions[NOTING], functions[DELIVERING]
+        return {}
+    (start, size, shift), (target, _, _) = functions[ENTERING], functions[DELIVERING]
     code = bytes(content[start - shift : start - shift + size])
-    places = machine_code.stores_before_call(code, start, target, REACH)
-    return start - shift + places[0] if len(places) == 1 else None
+    notes = machine_code.stores_before_call(code, start, target, REACH)
+    sets = machine_code.bits_set(code, VIRTUAL_INTERRUPT)
+    if len(notes) != 1 or len(sets) != 1:
+        return {}
+    request = code[sets[0] : sets[0] + machine_code.OR_SIZE]
+    return {
+        start - shift + notes[0]: machine_code.NO_OPERATION_6,
+        start - shift + sets[0]: machine_code.set_at_once(request),
+    }
 
 
 def exported(path: Path, names: tuple[str, ...]) -> dict[str, tuple[int, int, int]]:
