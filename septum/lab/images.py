@@ -75,6 +75,7 @@ HOST_TREE = Tree(
     (
         *(*COMMON, "lz4", "busybox-static", "openssh-server", "python3", "python3-venv"),
         *("strace", "qemu-system-x86", f"linux-image-amd64/{BACKPORTS}"),
+        *("dbus", "libpam-systemd"),
     ),
     ("nvme", "ext4"),
 )
@@ -94,6 +95,8 @@ MASKED = (
     *("modprobe@drm.service", "modprobe@efi_pstore.service", "systemd-sysctl.service"),
     *("sys-kernel-debug.mount", "sys-kernel-tracing.mount", "systemd-remount-fs.service"),
 )
+# What keeps account of logins, and of who may put the computer to sleep: for those who test that
+LOGINS = ("dbus.service", "dbus.socket", "systemd-logind.service")
 GENERATORS = (
     *("systemd-bless-boot", "systemd-cryptsetup", "systemd-debug", "systemd-gpt-auto"),
     *("systemd-hibernate-resume", "systemd-integritysetup", "systemd-rc-local"),
@@ -132,7 +135,7 @@ HOST_DISK = Disk(
         Placed("usr/local/bin/septum", link_to="/opt/septum/bin/septum"),
     ),
     (),
-    (*MASKED, "serial-getty@ttyS0.service", "systemd-modules-load.service"),
+    (*MASKED, "serial-getty@ttyS0.service", "systemd-modules-load.service", *LOGINS),
 )
 # The Ethernet driver comes this early so that its card is there when the network is set up
 HOST_INITRD_MODULES = ("crc32c_generic", "nvme", "ext4", "e1000e")

@@ -11,13 +11,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from septum.errors import HostProblem
-from septum.host import cgroups, logs, processes
+from septum.errors import HostProblem, NotRunning
+from septum.host import cgroups, logs, processes, systemd, unit_files
 from septum.host.channel import Conversation, connect, listen
 from septum.host.journal import Journal
+from septum.host.runtime import RunDirectory
 from septum.platforms import registry
+from septum.settings import PLATFORM_NAMES
 from septum.supervisor.conflicts import runs_alone
+from septum.supervisor.service import Service
 from septum.supervisor.workplace import Workplace
+
+SERVED = PLATFORM_NAMES[0]  # whose instances own what is this computer's
 
 
 @contextmanager
@@ -45,6 +50,8 @@ def reach_or_begin(place: Workplace, platform: str, said: list[str]) -> Conversa
     Adds to said a line for each thing that was found abandoned and put back.
     """
     place.directory.make()
+    if is_service(place, platform) and (found := reach_service(place, said)) is not None:
+        return found
     with locked(place):
         conversation = reach(place)
         if conversation is None:
@@ -53,6 +60,60 @@ def reach_or_begin(place: Workplace, platform: str, said: list[str]) -> Conversa
             conversation = reach(place)
         assert conversation is not None, "the new supervisor's socket was bound before it began"
         return conversation
+
+
+def is_service(place: Workplace, platform: str) -> bool:
+    """True where systemd keeps the supervisor: a process of a login would end with that."""
+    usual = RunDirectory()
+    is_usual = (place.directory.root, place.directory.logs) == (usual.root, usual.logs)
+    return is_usual and platform == SERVED and systemd.runs()
+
+
+def reach_service(place: Workplace, said: list[str]) -> Conversation | None:
+    """A conversation with the supervisor, that systemd has started if none ran; None: it cannot."""
+    with locked(place):
+        conversation = reach(place)
+        if conversation is None:
+            said += recover(place)
+    # What starts now takes the lock itself: whoever starts it, we or an administrator
+    if conversation is None:
+        try:
+            systemd.begin_service(program(), unit_files.WITHIN)
+        except HostProblem as problem:
+            said.append(f"{problem.what}: {problem.because}; a login's end may end the instances")
+        conversation = reach(place)
+    return conversation
+
+
+def program() -> list[str]:
+    """The words that run Septum as this process was run."""
+    path = os.path.abspath(sys.argv[0])
+    if os.path.basename(path) == "septum" and os.access(path, os.X_OK):
+        return [path]
+    return [sys.executable, "-m", "septum.admin.cli.main"]
+
+
+def supervise(place: Workplace, within: float) -> int:
+    """Be the supervisor in this very process, as its unit has it, with a time to end in (seconds).
+
+    Returns the process's exit code. NotRunning: another supervisor runs already.
+    """
+    place.directory.make()
+    with locked(place):
+        if (other := reach(place)) is not None:
+            other.close()
+            raise NotRunning(
+                f"{unit_files.SERVICE} does not run",
+                because="a supervisor runs already, which systemd did not start",
+                remedy="septum down ends its instances, and it with them",
+            )
+        for line in recover(place):
+            print(line, flush=True)
+        listener = listen(place.directory.control)
+        processes.write_process(place.directory.supervisor, processes.this_process())
+    processes.set_name("septum")
+    place = place._replace(groups=systemd.own_groups(place.groups))
+    return serve(place, SERVED, listener, Service(within))
 
 
 def clean_up(place: Workplace) -> list[str]:
@@ -145,16 +206,23 @@ def become_supervisor(place: Workplace, platform: str, listener: socket.socket) 
     processes.set_name("septum")
     processes.write_process(place.directory.supervisor, processes.this_process())
     os.chdir("/")
+    return serve(place, platform, listener, None)
+
+
+def serve(place: Workplace, platform: str, listener: socket.socket, service: Service | None) -> int:
+    """A supervisor's work, until nothing is left to do; its process's exit code."""
     try:
         from septum.supervisor.loop import Supervisor
 
-        supervisor = Supervisor(place, platform, listener)
+        supervisor = Supervisor(place, platform, listener, service)
         supervisor.listen_to_signals()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
         supervisor.platform.warm_up()
         gc.collect()
         # Collecting would touch, and so copy, every page the instances share with this process.
         gc.freeze()
+        if service is not None:
+            systemd.say_ready()
         supervisor.serve()
     except Exception:  # noqa: BLE001  the log is all a daemon has
         import traceback

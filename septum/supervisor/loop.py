@@ -32,6 +32,7 @@ from septum.supervisor.instances import Instance
 from septum.supervisor.keeper import Keeper
 from septum.supervisor.processes import ProcessKeeper
 from septum.supervisor.requests import STOP_SECONDS, OpenRequests
+from septum.supervisor.service import Service
 from septum.supervisor.workplace import Workplace
 
 RETRY_LEAVING_SECONDS = 0.05
@@ -45,8 +46,15 @@ QUESTIONS_AT_ONCE = 8  # of one asker, before the others have their turn
 class Supervisor:
     """Answers those who ask, until no instance is left to be asked about."""
 
-    def __init__(self, place: Workplace, platform: str, listener: socket.socket) -> None:
+    def __init__(
+        self,
+        place: Workplace,
+        platform: str,
+        listener: socket.socket,
+        service: Service | None = None,
+    ) -> None:
         self.place = place
+        self.service = service
         self.platform = registry.platform(platform)
         self.listener = Listener(listener)
         self.selector = selectors.DefaultSelector()
@@ -80,6 +88,8 @@ class Supervisor:
             self.guarded(partial(self.answer_some, asker))
         self.guarded(self.keeper.work)
         self.guarded(self.requests.review)
+        if self.service is not None:
+            self.guarded(partial(self.service.look_after, self.keeper.active()))
 
     def guarded(self, act: Callable[[], None]) -> None:
         """Do what is one asker's or one instance's: no other may pay for a bug in it."""
@@ -105,8 +115,9 @@ class Supervisor:
     def signalled(self, mask: int) -> None:
         self.wakeups[0].recv(64)
         self.keeper.is_ending = True
+        within = STOP_SECONDS if self.service is None else self.service.within
         for instance in self.keeper.active():
-            self.keeper.stop(instance, politely=True, within=STOP_SECONDS)
+            self.keeper.stop(instance, politely=True, within=within)
 
     def accept(self, mask: int) -> None:
         stream = self.listener.accept()
@@ -195,13 +206,19 @@ class Supervisor:
         until = LONGEST_SLEEP if moment is None else max(0.0, moment - time.monotonic())
         if self.askers:
             return min(until, LOOK_SECONDS)
+        if (awaits := self.awaits()) is not None:
+            return min(until, awaits)
         return None if moment is None else min(until, LONGEST_SLEEP)
+
+    def awaits(self) -> float | None:
+        """Seconds for which this supervisor waits for its first instance; None: it does not."""
+        return None if self.service is None else self.service.awaits()
 
     def is_idle(self) -> bool:
         """True when the supervisor is of no more use."""
         if self.keeper.is_ending:
             return not self.keeper.active()
-        return not (self.keeper.instances or self.askers)
+        return not (self.keeper.instances or self.askers or self.awaits())
 
     def leave(self) -> bool:
         """Give up the socket, unless somebody is just about to use it."""
@@ -227,5 +244,7 @@ class Supervisor:
         self.listener.close()
         for end in self.wakeups:
             end.close()
+        if self.service is not None:
+            self.service.close()
         for asker in self.askers:
             asker.channel.close()

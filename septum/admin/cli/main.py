@@ -24,6 +24,8 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("show", "devices, memory, interrupts, probes, translations or exits of instances"),
     ("revoke", "take back what an instance was let touch; its next access is decided anew"),
     ("run", "one instance in the foreground, its serial port on this terminal"),
+    ("units", "systemd's units for all this: install, remove or show them"),
+    ("supervise", "be the supervisor, in the foreground: what septum.service runs"),
 )
 INTERRUPTED = 130  # what a shell expects of a command ended by Ctrl-C
 
