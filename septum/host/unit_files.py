@@ -1,6 +1,6 @@
 """What does systemd have to be told of Septum? The texts of its unit files.
 
-The files of units/ are templates; three words in them differ from computer to computer.
+The files of units/ are templates; a few words in them differ from computer to computer.
 systemd.unit(5), systemd.service(5).
 """
 
@@ -32,7 +32,12 @@ def text(name: str, program: list[str], within: float) -> str:
     """A unit file's text, for the words that run Septum and the seconds a shutdown may take."""
     with open(os.path.join(TEMPLATES, name), encoding="utf-8") as f:
         template = f.read()
-    words = {"SEPTUM": quoted(program), "WITHIN": f"{within:g}", "STOP": f"{within + BEYOND:g}s"}
+    words = {
+        "SEPTUM": quoted(program),
+        "FILE": program[0].replace("%", "%%"),
+        "WITHIN": f"{within:g}",
+        "STOP": f"{within + BEYOND:g}s",
+    }
     for word, value in words.items():
         template = template.replace(f"@{word}@", value)
     return template

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from septum.host import unit_files
+from septum.host.runtime import RunDirectory
 from septum.host.unit_files import NAMES, SERVICE, SLEEP, TABLE, quoted, settings, text, transient
 
 PROGRAM = ["/usr/bin/env"]  # systemd-analyze wants one that is there
@@ -45,6 +46,12 @@ def test_only_the_supervisor_is_told_to_end() -> None:
 def test_a_table_s_instances_end_before_the_supervisor() -> None:
     said = dict(settings(text(TABLE, PROGRAM, 60)))
     assert said["Requires"] == said["After"] == SERVICE
+
+
+def test_sleep_does_not_wait_for_a_septum_that_is_gone() -> None:
+    said = dict(settings(text(SLEEP, ["/opt/100%/septum"], 60)))
+    assert said["ConditionFileIsExecutable"] == "/opt/100%%/septum"
+    assert said["ConditionDirectoryNotEmpty"] == RunDirectory().claims
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here")
