@@ -87,8 +87,11 @@ class ProbeRecord:
         )
 
     def rows(self) -> list[dict[str, object]]:
-        """One row an address that was probed, in order: plain values for a listing or JSON."""
-        return [
+        """One row an address that was probed, in order: plain values for a listing or JSON.
+
+        A last one counts those that found no room.
+        """
+        found: list[dict[str, object]] = [
             {
                 "address": str(address),
                 "answer": probe.answer,
@@ -102,3 +105,8 @@ class ProbeRecord:
             for address, probe in sorted(self._probes.items())
             if probe.reads + probe.writes
         ]
+        if self.beyond:
+            row: dict[str, object] = {"address": "(others)", "answer": ABSENT, "reads": self.beyond}
+            row["because"] = f"more than {self._limit} addresses were probed"
+            found.append(row)
+        return found

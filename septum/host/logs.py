@@ -25,7 +25,7 @@ def say(text: str) -> None:
 
 
 class Log:
-    """A file that is appended to, `count` files of at most about `size` bytes in all.
+    """A file that is appended to; `count` files of `size` bytes are kept, this one with them.
 
     Nothing here raises once it is open: a full disk must stop nobody.
     """
@@ -66,8 +66,9 @@ class Log:
         view = memoryview(data)
         with suppress(OSError):
             while view:
-                view = view[os.write(self.file, view) :]
-        self.turn_when_full()
+                room = max(1, self.size - os.fstat(self.file).st_size)
+                view = view[os.write(self.file, view[:room]) :]
+                self.turn_when_full()
 
     def turn_when_full(self) -> None:
         """Begin anew if there is too much; also for who writes to the same file by another way."""

@@ -89,13 +89,21 @@ def die_with_parent(parent: int) -> None:
 
 
 def end_on_terminate() -> None:
-    """Make the first SIGTERM unwind this process like Ctrl-C; later ones do not disturb that."""
+    """Make the first SIGTERM unwind this process like Ctrl-C; later ones do not disturb that.
+
+    So does the end of its terminal (SIGHUP), unless it was started so that it does not care.
+    """
+    numbers = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
 
     def unwind(number: int, frame: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for one in numbers:
+            signal.signal(one, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, unwind)
+    for one in numbers:
+        signal.signal(one, unwind)
 
 
 def tell(who: Process, number: signal.Signals) -> None:

@@ -117,6 +117,10 @@ class AddressSpace:
             taken += [cut.taken for cut in cuts]
         return taken
 
+    def is_traced(self, function: PciAddress, bar: int | None) -> bool:
+        """Whether revoke() held back just these registers, and let_go() did not follow yet."""
+        return (function, bar) in self._held_back
+
     def let_go(self, function: PciAddress, bar: int | None) -> None:
         """Judge accesses to these registers by what stands there again."""
         self._held_back.discard((function, bar))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 
+from septum import protocol
 from septum.discovery.responder import Responder
 from septum.discovery.view import View
 from septum.engine.kvm.statistics import IRQ_INJECTIONS, NMI_INJECTIONS
@@ -25,7 +26,6 @@ from septum.units import PciAddress
 
 _KINDS = {vfio.PCI_INTX_IRQ: "INTx", vfio.PCI_MSI_IRQ: "MSI", vfio.PCI_MSIX_IRQ: "MSI-X"}
 _INJECTED = {"interrupt": IRQ_INJECTIONS, "NMI": NMI_INJECTIONS}
-_LONGEST_TRACE = 3600  # seconds
 
 Rows = list[dict[str, object]]
 
@@ -145,23 +145,6 @@ def exit_rows(processors: Processors, space: AddressSpace) -> Rows:
     return rows
 
 
-def _bar_and_hold(message: Message) -> tuple[int | None, float]:
-    """Which BAR (None: all) is asked for, and how many seconds of tracing."""
-    asked = message.get("bar")
-    try:
-        bar = int(str(asked)) if asked is not None else None
-        hold = float(str(message.get("hold") or 0))
-    except ValueError as error:
-        raise Problem("cannot revoke", because=str(error)) from error
-    if not 0 <= hold <= _LONGEST_TRACE:
-        raise Problem(
-            "cannot revoke",
-            because=f"{hold} seconds of tracing were asked for",
-            remedy=f"ask for 0 to {_LONGEST_TRACE}",
-        )
-    return bar, hold
-
-
 def _revoked(
     message: Message,
     owned: Mapping[PciAddress, OwnedFunction],
@@ -169,6 +152,8 @@ def _revoked(
     lock: threading.Lock,
 ) -> Rows:
     """Take leases back; with "hold", trace every access for that many seconds."""
+    protocol.asked({**message, "ask": "revoke"}, protocol.INSTANCE, "an instance")
+    bar, hold = message.get("bar"), message.get("hold") or 0
     try:
         address = PciAddress.parse(str(message.get("function", "")))
     except ValueError as error:
@@ -180,8 +165,9 @@ def _revoked(
             because="this instance does not own it",
             remedy="septum show devices",
         )
-    bar, hold = _bar_and_hold(message)
     with lock:
+        if hold > 0 and space.is_traced(address, bar):  # each trace has a thread that waits
+            raise Problem(f"{address} is traced already", remedy="wait until that is over")
         taken = space.revoke(address, bar, hold_back=hold > 0)
     if hold > 0:
 

@@ -39,6 +39,7 @@ from septum.memory.mtrr import uncached
 from septum.memory.slices import slices
 from septum.messages import Report
 from septum.partitions.model import Partition
+from septum.rate_limit import RateLimit
 from septum.shared.power import PowerManagement
 from septum.sockets.console import Console
 from septum.sockets.link import Link
@@ -135,7 +136,7 @@ def assemble(
     guest.describe(nested=partition.nested, uncached=seen_as)
     if partition.nested and not guest.can_nest:
         stage("it finds no virtualization: load kvm_intel or kvm_amd with nested=1")
-    space = AddressSpace(guest, stage)
+    space = AddressSpace(guest, limited(stage, held))
     space.give_memory(plan.memory, memory.address)
     lock = threading.Lock()
     console = Console(
@@ -153,6 +154,22 @@ def assemble(
     link = Link(console, lock, partition.name)
     held.callback(link.close)
     return Body(plan, memory, guest, space, processors, console, link, outcome)
+
+
+def limited(stage: Stage, held: ExitStack) -> Stage:
+    """To say what a guest can cause as often as it likes; at the end, how much was not said."""
+    limit = RateLimit()
+
+    def say(text: str) -> None:
+        for line in limit.let(text):
+            stage(line)
+
+    def rest() -> None:
+        for line in limit.rest():
+            stage(line)
+
+    held.callback(rest)
+    return say
 
 
 def hand_over(body: Body, held: ExitStack, stage: Stage) -> dict[PciAddress, OwnedFunction]:

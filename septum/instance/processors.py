@@ -89,7 +89,14 @@ class Processors:
 
     def _loop(self, stop: Stop) -> None:
         set_name(f"{self.name} cpu{stop.processor.number}")
-        os.sched_setaffinity(0, self.numbers)
+        try:
+            os.sched_setaffinity(0, self.numbers)
+        except OSError as error:
+            # It may have no other processors, and without this one the instance would stand still.
+            numbers = ", ".join(str(number) for number in self.numbers)
+            because = error.strerror or str(error)
+            self.on_end(FAILED, f"it cannot run on processors {numbers}: {because}")
+            return
         run, lock = stop.processor.run, self.lock
         while not self._stopping:
             result = run()

@@ -20,7 +20,7 @@ from septum.errors import Problem
 from septum.host.channel import Listener, listen
 from septum.messages import Message, error_message
 from septum.rate_limit import RateLimit
-from septum.sockets.askers import Asker
+from septum.sockets.askers import MOST_UNSENT, PATIENCE, Asker
 from septum.sockets.console import CHUNK, Console
 
 Answer = Callable[[Message], Mapping[str, object]]
@@ -226,7 +226,7 @@ class Link:
         if len(self._askers) >= MOST_ASKERS:
             longest = min(self._askers, key=lambda one: one.asked_at)
             self._let_go(longest, "others want to ask")
-        asker = Asker(stream, LONGEST_QUESTION)
+        asker = Asker(stream, LONGEST_QUESTION, PATIENCE, MOST_UNSENT)
         self._askers.append(asker)
         self._watch(asker, partial(self._asked, asker))
 

@@ -260,6 +260,8 @@ def test_revoke_and_trace_for_a_while(asked: Asked, monkeypatch: pytest.MonkeyPa
         assert asked.owner.load(MEMORY) == 0, "every access is traced"
     traced = [row for row in asked.rows("translations") if row["to"] == f"{NAME} BAR 0"]
     assert traced[0]["accesses"] == 3
+    with pytest.raises(Problem, match="traced already"):
+        asked.rows("revoke", function=NAME, hold=3)
     (timer,) = timers
     assert timer.seconds == 2.5 and timer.daemon
     timer.call()
@@ -279,10 +281,14 @@ def test_revoke_and_trace_for_a_while(asked: Asked, monkeypatch: pytest.MonkeyPa
         {"function": NAME, "hold": -1},
         {"function": NAME, "hold": "inf"},
         {"function": NAME, "hold": "nan"},
+        {"function": NAME, "hold": float("nan")},
+        {"function": NAME, "bar": 6},
+        {"function": NAME, "bar": True},
+        {"function": NAME, "color": 6},
     ],
 )
 def test_bad_wishes_are_problems(asked: Asked, message: dict[str, object]) -> None:
-    with pytest.raises(Problem, match="cannot revoke") as told:
+    with pytest.raises(Problem, match="revoke") as told:
         asked.rows("revoke", **message)
     assert told.value.because
     assert len(asked.owner.machine.spans) == 2

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+import random
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -13,10 +17,11 @@ import pytest
 from septum.errors import Problem
 from septum.host.channel import Conversation, ask
 from septum.layouts import uart
-from septum.messages import Message
+from septum.messages import Message, encode
 from septum.sockets import console as console_module
+from septum.sockets import link
 from septum.sockets.console import HISTORY, Console
-from septum.sockets.link import Link
+from septum.sockets.link import MOST_ASKERS, MOST_READERS, Link
 
 SECONDS = 10.0  # the most a test waits for what must come
 
@@ -282,3 +287,191 @@ def test_one_that_never_served_can_be_closed(tmp_path: Path) -> None:
     running.say(b"last words")
     running.close()
     assert (tmp_path / "log").read_bytes() == b"last words"
+
+
+# ---- whatever is asked, whoever asks
+
+
+@pytest.mark.parametrize("bug", [KeyError("row"), AttributeError("x"), RecursionError(), OSError()])
+def test_a_bug_in_an_answer_is_an_answer_and_the_next_question_is_heard(
+    running: Running, bug: Exception, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def broken(message: Message) -> Message:
+        raise bug
+
+    running.link.answers = {"do": broken, "hi": lambda message: {"rows": []}}
+    for _ in range(20):
+        assert "a bug" in running.ask(ask="do")["error"]["because"]
+    assert running.ask(ask="hi") == {"rows": []}
+    assert 1 <= capfd.readouterr().err.count("Traceback") <= 5, "it is said, and not each time"
+
+
+def test_an_event_that_goes_wrong_ends_no_thread(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    running = Running(tmp_path)
+    event = os.eventfd(0, os.EFD_NONBLOCK)
+
+    def broken() -> None:
+        os.eventfd_read(event)
+        raise OverflowError("nobody thought of this")
+
+    running.link.watch(event, broken)
+    running.link.answers = {"hi": lambda message: {"rows": []}}
+    running.serve()
+    os.eventfd_write(event, 1)
+    assert running.ask(ask="hi") == {"rows": []}
+    running.close()
+    os.close(event)
+    assert "nobody thought of this" in capfd.readouterr().err
+
+
+def test_the_declared_fields_of_a_question_are_checked(running: Running) -> None:
+    heard: list[Message] = []
+    running.link.answers = {"revoke": lambda message: heard.append(message) or {"rows": []}}
+    wrong = running.ask(ask="revoke", function="0000:01:00.0", bar=7)
+    assert "bar is 7" in wrong["error"]["because"] and not heard
+    assert running.ask(ask="revoke", function="0000:01:00.0", bar=5) == {"rows": []}
+
+
+def garbage(stream: socket.socket) -> None:
+    chance = random.Random(25)
+    while True:
+        stream.sendall(chance.randbytes(10_000))
+
+
+def without_end(stream: socket.socket) -> None:
+    while True:
+        stream.sendall(b"x" * 10_000)
+
+
+def deep(stream: socket.socket) -> None:
+    stream.sendall(b"[" * 60_000 + b"\n")
+    stream.recv(100_000)
+
+
+def without_reading(stream: socket.socket) -> None:
+    while True:
+        stream.sendall(encode({"ask": "all"}))
+
+
+def many_at_once(stream: socket.socket) -> None:
+    while True:
+        stream.sendall(encode({"ask": "hi"}) * 4000)
+
+
+@pytest.mark.parametrize("hostile", [garbage, without_end, deep, without_reading, many_at_once])
+def test_a_hostile_asker_is_let_go_and_the_others_are_answered(
+    running: Running, hostile: Callable[[socket.socket], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "MOST_UNSENT", 1 << 20)
+    rows = {"rows": [{"text": "x" * 10_000}]}
+    running.link.answers = {"all": lambda message: rows, "hi": lambda message: {"rows": []}}
+
+    def attack() -> None:
+        with suppress(OSError), running_control(running) as stream:
+            hostile(stream)
+
+    crowd = [threading.Thread(target=attack) for _ in range(4)]
+    for one in crowd:
+        one.start()
+    while any(one.is_alive() for one in crowd):
+        assert running.ask(ask="hi") == {"rows": []}
+
+
+def test_a_slow_asker_is_let_go_with_a_word(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "PATIENCE", 0.3)
+    monkeypatch.setattr(link, "_LOOK", 0.05)
+    with running_control(running) as silent, running_control(running) as slow:
+        slow.sendall(b'{"ask": ')
+        for stream, why in ((silent, "it asks nothing"), (slow, "its message has no end")):
+            answer = json.loads(stream.recv(10_000))
+            assert why in answer["error"]["because"]
+            assert stream.recv(100) == b""
+
+
+def test_there_are_so_many_askers_and_the_idlest_goes(running: Running) -> None:
+    running.link.answers = {"hi": lambda message: {"rows": []}}
+    with ExitStack() as held:
+        first = held.enter_context(running_control(running))
+        for _ in range(MOST_ASKERS + 5):
+            held.enter_context(running_control(running))
+        assert b"others want to ask" in first.recv(10_000)
+        assert running.ask(ask="hi") == {"rows": []}
+
+
+# ---- whoever reads and types
+
+
+def test_there_are_so_many_readers(running: Running) -> None:
+    with ExitStack() as held:
+        readers = [held.enter_context(running.reader()) for _ in range(MOST_READERS + 1)]
+        assert b"attached already" in received(readers[-1], 30)
+        running.say(b"hello")
+        assert received(readers[0], 5) == b"hello"
+        readers.pop(0).close()
+        end = time.monotonic() + SECONDS
+        while time.monotonic() < end:
+            again = held.enter_context(running.reader())
+            if received(again, 5) == b"hello":
+                return
+        raise AssertionError("a place that is free again is not given")
+
+
+def test_a_guest_that_reads_nothing_keeps_who_types_waiting(running: Running) -> None:
+    """Not in our memory: whoever types is not heard any more until the guest takes some."""
+    most, sent = console_module._MOST_TYPED, 0
+    with running.reader() as reader:
+        reader.setblocking(False)
+        end = time.monotonic() + SECONDS
+        while time.monotonic() < end:
+            try:
+                sent += reader.send(bytes([sent % 251]) * 4096)
+            except BlockingIOError:
+                if running.link._is_deaf:
+                    break
+                time.sleep(0.01)
+        assert running.link._is_deaf
+        assert len(running.console._typed) <= most + 2 * console_module.CHUNK
+        running.link.answers = {"hi": lambda message: {"rows": []}}
+        assert running.ask(ask="hi") == {"rows": []}, "others are served"
+        for _ in range(1000):
+            running.console._typed.clear()  # the guest has taken all
+            with suppress(BlockingIOError):
+                reader.send(b"more")
+                return
+            time.sleep(0.01)
+        raise AssertionError("who types is not heard again")
+
+
+def test_what_nobody_passes_on_is_bounded_and_said(tmp_path: Path) -> None:
+    running = Running(tmp_path)
+    for _ in range(console_module._MOST_FRESH + 1000):
+        running.console.output(ord("x"))
+    running.close()
+    said = (tmp_path / "log").read_bytes()
+    assert said.endswith(b"x\r\n[septum: 1,000 bytes were lost here]\r\n")
+
+
+def test_who_is_attached_and_who_reads_the_log_go_on_when_it_begins_anew(tmp_path: Path) -> None:
+    running = Running(tmp_path)
+    running.console._log.size = 10_000
+    running.serve()
+    text = b"".join(b"line %05d\n" % number for number in range(3000))
+    with running.reader() as reader, (tmp_path / "log").open("rb") as log:
+        pump = threading.Thread(target=running.say, args=(text,))
+        pump.start()
+        assert received(reader, len(text)) == text
+        pump.join()
+        running.say(b"the end\n")
+        assert received(reader, 8) == b"the end\n"
+        running.close()
+        log.seek(0)
+        assert log.read().endswith(b"the end\n"), "the same file"
+    kept = sorted(one.name for one in tmp_path.iterdir() if one.name.startswith("log"))
+    assert kept == ["log", "log.1", "log.2", "log.3"]
+    whole = b"".join((tmp_path / name).read_bytes() for name in reversed(kept))
+    assert text.endswith(whole.removesuffix(b"the end\n")), "none lost between two of them"
+    assert len(whole) >= 30_000

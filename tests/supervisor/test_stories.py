@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -468,6 +470,30 @@ def test_run_and_up_do_not_start_one_instance_twice(desk: Desk) -> None:
     assert up.returncode == 1 and "blue runs already" in up.stdout + up.stderr
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert not os.path.exists(desk.directory.instance("blue"))
+
+
+def test_run_gives_back_when_its_terminal_goes(desk: Desk) -> None:
+    """A closed window or a lost login, with SIGHUP and a terminal that takes nothing any more."""
+    ours, theirs = os.openpty()
+
+    def own_terminal() -> None:
+        os.setsid()
+        fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
+
+    table = desk.table(f"wait={desk.root / 'never'}")
+    process = desk.start(
+        "run", "-v", table, "blue", stdin=theirs, stdout=theirs, stderr=theirs,
+        preexec_fn=own_terminal, pass_fds=(theirs,),
+    )  # fmt: skip
+    os.close(theirs)
+    said = b""
+    while b"waiting" not in said:
+        said += os.read(ours, 1000)
+    assert os.path.exists(desk.directory.alone_of("blue"))
+    os.close(ours)
+    process.wait(timeout=60)
     assert process.returncode == 130
     assert not os.path.exists(desk.directory.instance("blue"))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from septum.errors import NotRunning
@@ -146,13 +147,15 @@ class Keyboard:
         if self.before:
             import termios
 
-            termios.tcsetattr(self.terminal, termios.TCSADRAIN, self.before)
+            with suppress(termios.error):  # it may be gone: SIGHUP
+                termios.tcsetattr(self.terminal, termios.TCSADRAIN, self.before)
 
 
 def reporter(name: str) -> Report:
     def report(event: str, fields: Mapping[str, object]) -> None:
         text = fields.get("text") or fields.get("state") or os.linesep
-        print(f"{name}: {text}", file=sys.stderr, flush=True)
+        with suppress(OSError):  # nobody may be there to read it any more
+            print(f"{name}: {text}", file=sys.stderr, flush=True)
 
     return report
 

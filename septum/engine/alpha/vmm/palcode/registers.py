@@ -24,6 +24,7 @@ Watcher = Callable[[int, int], None]  # told the physical address and the size o
 
 SIGN = 1 << 63
 WORD = (1 << 64) - 1
+MOST_REJECTIONS = 256  # kinds of them that are told apart
 _QUAD_SHIFT = 3
 _PAGE_QUADS_SHIFT = a.PAGE_SHIFT - _QUAD_SHIFT
 
@@ -235,7 +236,10 @@ class Palcode:
     def reject(self, what: str, why: str) -> None:
         """Record a refusal with its reason; kinds are few, however many the attempts."""
         self.counters["verdict reject"] += 1
-        self.rejections[what, why] += 1
+        kind = what, why
+        if kind not in self.rejections and len(self.rejections) >= MOST_REJECTIONS:
+            kind = what, "of other kinds"
+        self.rejections[kind] += 1
 
     @property
     def status(self) -> int:

@@ -119,7 +119,7 @@ class Ports:
         absent: Callable[[int], None],
     ) -> None:
         self._regions = regions
-        self._answering: dict[int, Access | None] = {}  # by port, once it was asked for
+        self._answering: dict[int, Access] = {}  # by port, once it was asked for
         self._cost = frequency * _ISA_CYCLE // _NANOSECONDS
         self._skip = skip
         self._left = left
@@ -141,10 +141,11 @@ class Ports:
             access = self._answering[number]
         except KeyError:
             region = self._regions.find(number)
-            access = self._answering[number] = region.access if region else None
-        if access is None:
-            self._absent(number)
-            return tsunami.FREE_PORT
+            if region is None or region.access is None:
+                # Not kept: there are 2**25 such numbers, and an instance may ask for them all.
+                self._absent(number)
+                return tsunami.FREE_PORT
+            access = self._answering[number] = region.access
         cost = self._cost
         if value is not None:
             access(number, 1, value)
