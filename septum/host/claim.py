@@ -12,6 +12,7 @@ import os
 from septum.errors import HostProblem, explained
 from septum.host.journal import Entry, Journal
 from septum.host.processes import this_process
+from septum.host.users import Exclusively
 
 VFIO_DRIVER = "vfio-pci"
 _REMEDIES = {
@@ -56,7 +57,10 @@ class Claim:
             )
         self._keep_virtual_functions(device)
         _require_driver(self.root)
-        with explained(f"cannot take {self.address} from Linux", _REMEDIES):
+        with (
+            Exclusively(self.address, device, self.root),
+            explained(f"cannot take {self.address} from Linux", _REMEDIES),
+        ):
             override = _read(device, "driver_override")
             driver = driver_of(self.address, self.root)
             if standing is not None and driver == VFIO_DRIVER:

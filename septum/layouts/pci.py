@@ -746,7 +746,7 @@ class SubClass:
     COMMUNICATION_OTHER = 0x0780
     SERIAL_BUS_OTHER = 0x0C80
     ENCRYPTION_OTHER = 0x1080
-    USB = 0x0C03
+    IPMI = 0x0C07
 
 
 INTEL, AMD = 0x8086, 0x1022  # vendors. PCI-SIG's list of members

@@ -120,8 +120,10 @@ def gathered(files: HostFiles) -> tuple[dict[str, bytes | str | None], tuple[str
     for path, kind in sorted(files.seen):
         try:
             _gather(files, path, kind, entries)
-        except OSError:
-            left_out.add(path)
+        except OSError as error:
+            # A process that has ended since is nothing that was left out.
+            if not (path.startswith("/proc/") and error.errno in (errno.ENOENT, errno.ESRCH)):
+                left_out.add(path)
     return entries, tuple(sorted(left_out))
 
 

@@ -58,6 +58,11 @@ def _translates_by_itself(machine: Machine, function: Function) -> Caution | Non
     )
 
 
+def _linux_uses_it(machine: Machine, function: Function) -> Caution | None:
+    uses = [use.reason for use in machine.host_uses if use.address == function.address]
+    return Caution(f"Linux uses it: it {', '.join(uses)}") if uses else None
+
+
 def refuses_translated(command_line: str) -> bool:
     """Whether Linux was told to use no ATS, and so to block what says it is translated."""
     options = [word.partition("=")[2] for word in command_line.split() if word.startswith("pci=")]
@@ -97,6 +102,7 @@ _CAUTIONS: tuple[Callable[[Machine, Function], Caution | None], ...] = (
     _no_reset,
     _shared_line,
     _translates_by_itself,
+    _linux_uses_it,
     _virtual_functions,
     _physical_function,
 )

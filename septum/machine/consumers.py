@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from septum.machine.chains import functions_below
 from septum.machine.files import HostFiles
 from septum.machine.pci import on_the_way
 from septum.units import PciAddress
@@ -18,7 +19,6 @@ _CLASSES = (
 )
 # One path to an NVMe namespace of several: hidden, the namespace's own name is "nvme0n1".
 _PATH = re.compile(r"nvme\d+c\d+n\d+")
-_MOST_LAYERS = 8  # a partition in a volume in a mirror in ... and so on
 
 
 def consumers(files: HostFiles) -> dict[PciAddress, tuple[str, ...]]:
@@ -49,40 +49,3 @@ def _functions_of(files: HostFiles, folder: str, name: str, link: str) -> list[P
     if folder == "block" and "/nvme-subsystem/" in link:
         return functions_below(files, folder, name)
     return []
-
-
-def functions_below(
-    files: HostFiles, folder: str, name: str, layers: int = _MOST_LAYERS
-) -> list[PciAddress]:
-    """The functions that carry a network interface ("net") or block device ("block").
-
-    Looks through bridges, bonds and VLANs, through volumes, mirrors and encryption.
-    """
-    link = files.read_link(f"/sys/class/{folder}/{name}")
-    found = on_the_way(link)[-1:]
-    if found or not link or layers == 0:
-        return found
-    if "/nvme-subsystem/" in link:
-        return _nvme_paths(files, link)
-    here = f"/sys/class/{folder}/{name}"
-    lower = {
-        other.removeprefix("lower_") for other in files.names(here) if other.startswith("lower_")
-    }
-    if folder == "block":
-        parent = link.split("/")[-2] if "/" in link else ""
-        lower = set(files.names(f"{here}/slaves"))
-        if files.exists(f"/sys/class/block/{parent}"):
-            lower.add(parent)  # a partition of something virtual
-    for other in sorted(lower):
-        found.extend(functions_below(files, folder, other, layers - 1))
-    return found
-
-
-def _nvme_paths(files: HostFiles, link: str) -> list[PciAddress]:
-    """A namespace that several controllers reach hangs below its subsystem instead of one."""
-    after = link.partition("/nvme-subsystem/")[2].partition("/")[0]
-    found = []
-    for name in files.names(f"/sys/class/nvme-subsystem/{after}"):
-        if name.startswith("nvme") and name[4:].isdecimal():
-            found.extend(on_the_way(files.read_link(f"/sys/class/nvme/{name}"))[-1:])
-    return found

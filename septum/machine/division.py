@@ -20,7 +20,11 @@ NO_REMAPPING = (
 )
 # How a host need's reason begins, and what frees the function.
 FREED_BY = (
+    ("holds swap", "move that to another disk first, or swapoff it"),
+    ("holds a part of", "take that apart first (vgchange -an, mdadm --stop, cryptsetup close)"),
     ("holds", "move that to another disk first"),
+    ("may hold", "zpool status says; take its disk out of the pool, or export that"),
+    ("has a keyboard", "log in over the network, or plug the keyboard in elsewhere"),
     ("carries the login", "log in through another interface, or at the console"),
     ("carries", "lead that through another interface first"),
     ("is the console", "boot Linux with another console= on its kernel command line"),
@@ -166,6 +170,30 @@ def _group_is_free(machine: Machine, function: Function) -> Refusal | None:
     return None
 
 
+def _leaves_nothing_running(machine: Machine, function: Function) -> Refusal | None:
+    """What cannot be reset may go on with its last owner's DMA when Linux takes it back.
+
+    Linux's driver switches bus mastering on. Where Linux's own devices are not translated, the
+    addresses its last owner gave it mean the machine's memory then.
+    """
+    group = _group(machine, function)
+    if function.reset_methods or group is None or not is_passed_through(machine, group):
+        return None
+    return Refusal(
+        "nothing can reset it, and Linux lets its own devices reach all memory: what its owner "
+        "had it do would go on there when Linux takes it back",
+        "boot Linux without iommu=pt (with iommu=nopt), or give a card that can be reset",
+    )
+
+
+def is_passed_through(machine: Machine, group: IommuGroup) -> bool:
+    """Whether Linux uses a group's functions without translation (iommu=pt)."""
+    if group.kind:
+        return group.kind == "identity"
+    words = machine.command_line.split()  # Linux before 5.11 tells of no group
+    return "iommu=pt" in words or "iommu.passthrough=1" in words
+
+
 _RULES: tuple[Callable[[Machine, Function], Refusal | None], ...] = (
     _bridges_go_along,
     _platform_stays,
@@ -173,6 +201,7 @@ _RULES: tuple[Callable[[Machine, Function], Refusal | None], ...] = (
     _iommu_is_there,
     _firmware_lets_go,
     _group_is_free,
+    _leaves_nothing_running,
 )
 
 

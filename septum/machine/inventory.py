@@ -10,7 +10,7 @@ from septum.machine.files import HostFiles
 from septum.machine.iommu import iommu
 from septum.machine.memory import huge_pages, memory_map, memory_totals
 from septum.machine.model import Machine
-from septum.machine.needs import host_needs
+from septum.machine.needs import host_needs, host_uses, unknown_disks
 from septum.machine.pci import functions
 from septum.machine.processors import processors
 from septum.machine.roots import root_buses
@@ -26,12 +26,13 @@ INTERRUPT_CONTROLLERS = (
 def inventory(files: HostFiles, environ: Mapping[str, str] | None = None) -> Machine:
     """Read a computer, live or captured. Changes nothing.
 
-    `environ` is the command's own, for the login to protect; none for a capture.
+    `environ` is the login's, which is to be protected; none for a capture.
     MachineProblem when something essential cannot be read or makes no sense; what merely
     stays hidden from a reader who is not root is named in the machine's `unknown`.
     """
     unknown: list[str] = []
     found = functions(files, consumers(files), unknown)
+    unknown += unknown_disks(files)
     roots, ecam = root_buses(files, found, unknown)
     total, available = memory_totals(files)
     return Machine(
@@ -46,6 +47,7 @@ def inventory(files: HostFiles, environ: Mapping[str, str] | None = None) -> Mac
         iommu=iommu(files),
         huge_pages=huge_pages(files),
         host_needs=host_needs(files, environ or {}, found),
+        host_uses=host_uses(files, found),
         command_line=files.read_text("/proc/cmdline", ""),
         unknown=tuple(unknown),
         decoded=INTERRUPT_CONTROLLERS,

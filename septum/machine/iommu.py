@@ -44,7 +44,9 @@ def _group(files: HostFiles, number: int) -> IommuGroup:
             reserved.append(Span(low, high - low + 1))
             if words[2] == "direct":
                 direct.append(reserved[-1])
-    return IommuGroup(number, tuple(sorted(functions)), tuple(reserved), tuple(direct))
+    # Linux, Documentation/ABI/testing/sysfs-kernel-iommu_groups
+    kind = files.read_text(f"{_GROUPS}/{number}/type", "")
+    return IommuGroup(number, tuple(sorted(functions)), tuple(reserved), tuple(direct), kind)
 
 
 def _remaps_interrupts(files: HostFiles) -> bool:

@@ -35,6 +35,8 @@ def manages(machine: Machine, function: Function) -> str:
     kind = function.class_code >> pci.SUBCLASS_SHIFT
     if kind == pci.SubClass.SMBUS:
         return "the bus of memory modules and sensors (SMBus)"
+    if kind == pci.SubClass.IPMI:
+        return "the board's management controller (IPMI)"
     if kind == pci.SubClass.ENCRYPTION_OTHER and function.vendor == pci.AMD:
         return "the platform's security processor (PSP)"
     if function.vendor != pci.INTEL or function.parent is not None:

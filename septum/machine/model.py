@@ -126,6 +126,7 @@ class IommuGroup(NamedTuple):
     functions: tuple[PciAddress, ...]
     reserved: tuple[Span, ...]
     direct: tuple[Span, ...] = ()  # of these, what firmware goes on using itself (RMRR, IVMD)
+    kind: str = ""  # how Linux's own drivers use it: "DMA", "DMA-FQ", "identity"; "" not known
 
 
 class Iommu(NamedTuple):
@@ -179,6 +180,7 @@ class Machine(NamedTuple):
     isa: tuple[IsaDevice, ...] = ()
     decoded: tuple[Span, ...] = ()  # what the platform answers for itself: interrupt controllers
     counts_roots: bool = False  # an OS is told how many root buses there are, counted from 0
+    host_uses: tuple[HostNeed, ...] = ()  # what Linux would miss without needing it
     source: str = ""  # the machine file it was described by: a name or a path
 
     def function(self, address: PciAddress) -> Function | None:

@@ -1,17 +1,16 @@
-"""Which functions can the Linux of this machine not spare, and why?"""
+"""Which functions can the Linux of this machine not spare, and why? What would it miss?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from septum.layouts import sysfs
-from septum.machine.consumers import functions_below
+from septum.layouts import pci
+from septum.machine import network, screens, storage
+from septum.machine.chains import chains
 from septum.machine.files import HostFiles
 from septum.machine.model import Function, HostNeed
-from septum.machine.pci import DEVICES, on_the_way
-from septum.machine.processors import whole
+from septum.machine.pci import on_the_way
 
-_NETWORK = "/proc/self/net"
 _ROOT = "the root file system"
 
 
@@ -19,125 +18,107 @@ def host_needs(
     files: HostFiles, environ: Mapping[str, str], found: Sequence[Function]
 ) -> tuple[HostNeed, ...]:
     """The functions below Linux's disks, the login's network and the console; sorted,
-    the root file system before others.
+    the root file system before others. Each reason tells what stands above the function.
 
-    `environ` is that of the command: SSH_CONNECTION tells where the login comes from.
+    `environ` is that of the login: see session.py.
     """
-    needs: set[HostNeed] = set()
-    for device, reason in (*_mounts(files), *_swaps(files), *_btrfs(files)):
-        needs.update(HostNeed(at, reason) for at in functions_below(files, "block", device))
-    for interface, reason in (*_login(files, environ), *_default_routes(files)):
-        needs.update(HostNeed(at, reason) for at in functions_below(files, "net", interface))
-    needs.update(_consoles(files, found))
+    needs = [*_storage(files), *_network(files, environ), *screens.consoles(files, found)]
+    needs += _seat(files, environ)
+    return _sorted(needs, found)
+
+
+def host_uses(files: HostFiles, found: Sequence[Function]) -> tuple[HostNeed, ...]:
+    """What Linux would miss of other functions without needing it; sorted."""
+    told = {use.device for use in storage.uses(files)}
+    uses = [*_below(files, "block", ((use.device, use.what) for use in
+                                     storage.members(files, told)))]  # fmt: skip
+    uses += _below(files, "net", network.joined(files))
+    uses += screens.monitors(files)
+    for keyboard in screens.keyboards(files):
+        uses += keyboard.below
+    uses += _elsewhere(found)
+    return _sorted(uses, found)
+
+
+def unknown_disks(files: HostFiles) -> list[str]:
+    """Pools that nobody here can tell the disks of."""
+    told = " ".join(use.what for use in storage.uses(files))
+    return [
+        f"the disks of the ZFS pool {pool}: udev does not know them"
+        for pool in storage.pools(files)
+        if f"ZFS pool {pool}" not in told
+    ]
+
+
+def _sorted(needs: Iterable[HostNeed], found: Sequence[Function]) -> tuple[HostNeed, ...]:
     there = {item.address for item in found}
     return tuple(
         sorted(
-            (need for need in needs if need.address in there),
+            {need for need in needs if need.address in there},
             key=lambda need: (need.address, _ROOT not in need.reason, need.reason),
         )
     )
 
 
-def _mounts(files: HostFiles) -> Iterator[tuple[str, str]]:
-    """Block devices with a mounted file system. proc_pid_mountinfo(5)."""
-    for line in files.read_text("/proc/self/mountinfo", "").splitlines():
-        left, dash, right = line.partition(" - ")
-        fields, source = left.split(), right.split()
-        if not dash or len(fields) < 5 or len(source) < 2:
-            continue
-        where = fields[4].replace("\\040", " ")
-        what = _ROOT if where == "/" else f"the file system at {where}"
-        # Btrfs mounts show a number that is no device's: then the source's name must do.
-        name = _block_name(files, fields[2]) or _named_device(files, source[1])
-        if name:
-            yield name, f"holds {what} (/dev/{name})"
+def _below(
+    files: HostFiles, folder: str, uses: Iterable[tuple[str, str]]
+) -> Iterator[HostNeed]:
+    for name, what in uses:
+        for chain in chains(files, folder, name):
+            yield HostNeed(chain.address, f"{what} ({chain})")
 
 
-def _btrfs(files: HostFiles) -> Iterator[tuple[str, str]]:
-    """Mounted Btrfs file systems of several disks: a mount names but the first of them."""
-    for identity in files.names("/sys/fs/btrfs"):
-        for name in files.names(f"/sys/fs/btrfs/{identity}/devices"):
-            yield name, f"holds a part of a Btrfs file system (/dev/{name})"
+def _storage(files: HostFiles) -> Iterator[HostNeed]:
+    uses = storage.uses(files)
+    told = set()
+    for use in uses:
+        for chain in chains(files, "block", use.device):
+            # A disk at the other end of a network is carried, not held.
+            what = use.what.replace("holds", "carries", 1) if chain.is_remote else use.what
+            yield HostNeed(chain.address, f"{what} ({chain})")
+        told.add(use.device)
+        told |= _all_below(files, use.device)
+    yield from _below(files, "block", storage.held(files, told))
 
 
-def _block_name(files: HostFiles, numbers: str) -> str:
-    return files.read_link(f"/sys/dev/block/{numbers}").rpartition("/")[2]
+def _all_below(files: HostFiles, device: str) -> set[str]:
+    """Linux's names of what a block device stands on."""
+    found: set[str] = set()
+    ahead = [device]
+    while ahead:
+        for name in files.names(f"/sys/class/block/{ahead.pop()}/slaves"):
+            if name not in found:
+                found.add(name)
+                ahead.append(name)
+    return found
 
 
-def _named_device(files: HostFiles, path: str) -> str:
-    """Linux's name of a /dev path: that of /dev/mapper/x is dm-0."""
-    if not path.startswith("/dev/"):
-        return ""
-    return (files.read_link(path) or path).rpartition("/")[2]
+def _network(files: HostFiles, environ: Mapping[str, str]) -> Iterator[HostNeed]:
+    yield from _below(files, "net", network.carried(files, environ))
 
 
-def _swaps(files: HostFiles) -> Iterator[tuple[str, str]]:
-    for line in files.read_text("/proc/swaps", "").splitlines()[1:]:
-        words = line.split()
-        name = _named_device(files, words[0]) if words else ""
-        if name:
-            yield name, f"holds swap space (/dev/{name})"
-
-
-def _login(files: HostFiles, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    words = environ.get("SSH_CONNECTION", "").split()
-    if len(words) != 4:
+def _seat(files: HostFiles, environ: Mapping[str, str]) -> Iterator[HostNeed]:
+    """What somebody types on who sits at this machine: its keyboards, or a serial terminal."""
+    terminal = environ.get("TTY", "")
+    if terminal:
+        link = files.read_link(f"/sys/class/tty/{terminal}")
+        for address in on_the_way(link)[-1:]:
+            yield HostNeed(address, f"carries the login at {terminal}")
+    if not environ.get("XDG_SEAT") or environ.get("SSH_CONNECTION"):
         return
-    for interface in set(_interfaces_of(files, words[2])):
-        yield interface, f"carries the login from {words[0]} ({interface})"
+    keyboards = screens.keyboards(files)
+    if all(keyboard.below for keyboard in keyboards):  # none is the board's own
+        places = {need.address for keyboard in keyboards for need in keyboard.below}
+        for keyboard in keyboards if len(places) == 1 else ():
+            yield from keyboard.below
 
 
-def _interfaces_of(files: HostFiles, address: str) -> list[str]:
-    """The interfaces that have, or stand in the network of, an address of this machine."""
-    import socket
-
-    address = address.partition("%")[0].removeprefix("::ffff:")
-    try:
-        if ":" in address:
-            wanted = socket.inet_pton(socket.AF_INET6, address).hex()
-            lines = files.read_text(f"{_NETWORK}/if_inet6", "").splitlines()
-            return [line.split()[-1] for line in lines if line.startswith(wanted)]
-        # Linux prints the four bytes as one number of this (little-endian) machine.
-        number = int.from_bytes(socket.inet_pton(socket.AF_INET, address), "little")
-    except (OSError, ValueError):
-        return []
-    return [
-        name
-        for name, destination, gateway, mask in _routes(files)
-        if mask and not gateway and number & mask == destination
-    ]
-
-
-def _routes(files: HostFiles) -> Iterator[tuple[str, int, int, int]]:
-    """Interface, destination, gateway and mask of each IPv4 route that is up."""
-    for line in files.read_text(f"{_NETWORK}/route", "").splitlines()[1:]:
-        words = line.split()
-        if len(words) < 8 or not whole(words[3], 0, 16) & sysfs.ROUTE_UP:
-            continue
-        numbers = [whole(words[place], -1, 16) for place in (1, 2, 7)]
-        if min(numbers) >= 0:
-            yield words[0], numbers[0], numbers[1], numbers[2]
-
-
-def _default_routes(files: HostFiles) -> Iterator[tuple[str, str]]:
-    names = {name for name, destination, _, mask in _routes(files) if not destination | mask}
-    for line in files.read_text(f"{_NETWORK}/ipv6_route", "").splitlines():
-        words = line.split()
-        if len(words) == 10 and words[0] == sysfs.ROUTE6_ANYWHERE and not whole(words[1], 1, 16):
-            names.add(words[9])
-    for name in sorted(names - {"lo"}):
-        yield name, f"carries the default route ({name})"
-
-
-def _consoles(files: HostFiles, found: Iterable[Function]) -> Iterator[HostNeed]:
-    """The serial port or the screen Linux writes its messages to. /proc/consoles."""
-    lines = files.read_text("/proc/consoles", "").splitlines()
-    names = {line.split()[0] for line in lines if line.split()}
-    for name in sorted(names):
-        if name.startswith("tty") and not name[3:].isdecimal():
-            for address in on_the_way(files.read_link(f"/sys/class/tty/{name}"))[-1:]:
-                yield HostNeed(address, f"is the console ({name})")
-    if any(name.startswith("tty") and name[3:].isdecimal() for name in names):
-        for item in found:
-            if files.read_text(f"{DEVICES}/{item.address}/boot_vga", "0") == "1":
-                yield HostNeed(item.address, "is the console's screen (boot VGA)")
+def _elsewhere(found: Sequence[Function]) -> Iterator[HostNeed]:
+    """Network cards with a driver and no interface: sysfs shows those of our namespace only."""
+    for item in found:
+        is_network = item.class_code >> pci.BASE_CLASS_SHIFT == pci.BaseClass.NETWORK
+        is_shown = any(consumer.startswith("net:") for consumer in item.consumers)
+        if is_network and item.driver not in (None, "vfio-pci") and not is_shown:
+            yield HostNeed(
+                item.address, "has no interface here: it may be in another network namespace"
+            )

@@ -3,6 +3,7 @@
 lab()          the lab computer, as `septum scan --capture` packed it there
 two_roots()    the lab computer with two root buses and a switch, likewise
 workstation()  two packages, five PCI roots; written from public knowledge
+server()       ZFS, volumes of mirrors, bridges above bonds, disks over the network; likewise
 laptop()       groups shared behind a chipset, no interrupt remapping; likewise
 """
 
@@ -13,6 +14,7 @@ import os
 from septum.machine.capture import opened
 from septum.machine.files import HostFiles
 from tests.captured.laptop import laptop
+from tests.captured.server import server
 from tests.captured.workstation import workstation
 
 LAB = os.path.join(os.path.dirname(__file__), "lab.tar.gz")
@@ -29,4 +31,4 @@ def two_roots() -> HostFiles:
     return opened(TWO_ROOTS)
 
 
-__all__ = ["LAB", "TWO_ROOTS", "lab", "laptop", "two_roots", "workstation"]
+__all__ = ["LAB", "TWO_ROOTS", "lab", "laptop", "server", "two_roots", "workstation"]

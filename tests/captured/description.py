@@ -120,6 +120,10 @@ def _card(entries: Entries, card: Card, computer: Computer) -> None:
             for end in range(whole, len(parts)):
                 where = f"../../{folder.removeprefix('/sys/')}/{'/'.join(parts[: end + 1])}"
                 entries[f"/sys/class/{kind}/{parts[end]}"] = where
+        elif parts[0] == "drm":
+            for end in range(1, len(parts)):
+                where = f"../../{folder.removeprefix('/sys/')}/{'/'.join(parts[: end + 1])}"
+                entries[f"/sys/class/drm/{parts[end]}"] = where
         else:
             where = f"../../{folder.removeprefix('/sys/')}/{made}"
             entries[f"/sys/class/{parts[-2]}/{parts[-1]}"] = where

@@ -281,6 +281,26 @@ def test_who_gives_back_looks_again_once_it_is_alone(core: DriverCore, journal: 
     assert core.driver(ETHERNET) == "vfio-pci" and core.writes == []
 
 
+def test_one_whose_disk_is_in_use_is_not_touched(
+    core: DriverCore, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Busy:
+        def __init__(self, address: str, device: str, root: str) -> None:
+            self.address = address
+
+        def __enter__(self) -> None:
+            raise HostProblem(f"cannot take {self.address} from Linux", because="it is mounted")
+
+        def __exit__(self, *_: object) -> None:
+            raise AssertionError("never entered")
+
+    monkeypatch.setattr(module, "Exclusively", Busy)
+    with pytest.raises(HostProblem, match="it is mounted"), claim(core, journal, SCSI):
+        pass
+    assert core.writes == [] and journal.entries() == []
+    assert core.driver(SCSI) == "sym53c8xx"
+
+
 def test_a_physical_function_stays_while_somebody_holds_a_virtual_one(
     core: DriverCore, journal: Journal
 ) -> None:

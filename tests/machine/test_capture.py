@@ -15,10 +15,10 @@ from septum.errors import HostProblem, MachineProblem
 from septum.machine.capture import CapturedFiles, gathered, opened, pack, steps
 from septum.machine.files import HostFiles
 from septum.machine.inventory import inventory
-from tests.captured import LAB, lab, laptop, workstation
+from tests.captured import LAB, lab, laptop, server, workstation
 
 
-@pytest.mark.parametrize("captured", [lab, workstation, laptop])
+@pytest.mark.parametrize("captured", [lab, workstation, laptop, server])
 @pytest.mark.parametrize("ending", ["tar.gz", "tar.xz"])
 def test_a_capture_replays_the_same_machine(
     captured: object, ending: str, tmp_path: Path

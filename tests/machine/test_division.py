@@ -43,8 +43,8 @@ def test_the_workstation() -> None:
     assert "whole group" in card.remedy
     assert found["3b:00.0"].possible and not found["3b:00.0"].together
     assert "firmware" in found["00:14.0"].because
-    assert "default route (br0)" in found["01:00.0"].because
-    assert "/dev/dm-0" in found["81:00.0"].because
+    assert "default route (br0 above eno1)" in found["01:00.0"].because
+    assert "/dev/dm-0 above nvme0n1p2" in found["81:00.0"].because
     assert found["82:00.0"].possible
 
 
@@ -122,6 +122,29 @@ def test_physical_and_virtual_functions_know_each_other() -> None:
     assert found["01:10.0"].possible and found["01:00.0"].possible
 
 
+@pytest.mark.parametrize(
+    ("kind", "told", "is_possible"),
+    [
+        ("identity", "iommu=nopt", False),
+        ("DMA-FQ", "iommu=pt", True),  # root may change it for a group
+        ("DMA", "", True),
+        ("", "iommu=pt", False),
+        ("", "iommu.passthrough=1", False),
+        ("", "iommu=nopt", True),
+    ],
+)
+def test_what_cannot_be_reset_is_not_given_where_linux_passes_through(
+    kind: str, told: str, is_possible: bool
+) -> None:
+    """Its last owner's DMA would go on, with addresses that are the machine's then."""
+    machine = a_machine(command_line=told)
+    groups = tuple(group._replace(kind=kind) for group in machine.iommu.groups)
+    machine = machine._replace(iommu=machine.iommu._replace(groups=groups))
+    found = answers(machine)
+    assert found["00:04.0"].possible == is_possible and found["01:00.0"].possible
+    assert ("iommu=pt" in found["00:04.0"].remedy) != is_possible
+
+
 def test_without_an_iommu() -> None:
     machine = inventory(lab())._replace(iommu=Iommu(False, False, ()))
     assert "intel_iommu=on" in answers(machine)["01:00.0"].remedy
@@ -134,6 +157,10 @@ def test_without_an_iommu() -> None:
         ("carries the login from 10.0.0.1 (eth0)", "log in"),
         ("carries the default route (eth0)", "another interface"),
         ("is the console (ttyS4)", "console="),
+        ("holds a part of /dev/md0 (/dev/sda1)", "mdadm --stop"),
+        ("may hold a part of a ZFS pool (tank)", "zpool status"),
+        ("has a keyboard (Logitech)", "over the network"),
+        ("carries the file system at /home, nfs4 of 10.2.0.5 (eth0)", "another interface"),
     ],
 )
 def test_a_need_has_its_own_remedy(reason: str, remedy: str) -> None:
