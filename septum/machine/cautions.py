@@ -43,13 +43,7 @@ def _physical_function(machine: Machine, function: Function) -> Caution | None:
 
 
 def _translates_by_itself(machine: Machine, function: Function) -> Caution | None:
-    """PCI Express 5.0, 10.1: what a device says is translated, the IOMMU lets pass as it is."""
-    if not any(
-        item.extended and item.identity == pci.ExtendedCapabilityId.ADDRESS_TRANSLATION_SERVICES
-        for item in function.capabilities
-    ):
-        return None
-    if refuses_translated(machine.command_line):
+    if not is_trusted(machine, function):
         return None
     return Caution(
         "can keep translations of its own (ATS): the IOMMU believes it, so firmware of it that "
@@ -61,6 +55,15 @@ def _translates_by_itself(machine: Machine, function: Function) -> Caution | Non
 def _linux_uses_it(machine: Machine, function: Function) -> Caution | None:
     uses = [use.reason for use in machine.host_uses if use.address == function.address]
     return Caution(f"Linux uses it: it {', '.join(uses)}") if uses else None
+
+
+def is_trusted(machine: Machine, function: Function) -> bool:
+    """Whether the IOMMU lets pass what a function says is translated. PCI Express 5.0, 10.1."""
+    has_ats = any(
+        item.extended and item.identity == pci.ExtendedCapabilityId.ADDRESS_TRANSLATION_SERVICES
+        for item in function.capabilities
+    )
+    return has_ats and not refuses_translated(machine.command_line)
 
 
 def refuses_translated(command_line: str) -> bool:

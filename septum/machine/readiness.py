@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
+from septum.machine.cautions import is_trusted
 from septum.machine.files import HostFiles
 from septum.machine.model import HugePages, Iommu, Machine
 from septum.units import size_text
 
+# Linux, drivers/iommu/intel/irq_remapping.c: firmware left them on, and they stayed on.
+_OLD_FORMAT = "Compatibility-format IRQs enabled despite intr remapping"
+_NO_IOMMU = "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
 _CONTROLLERS = ("cpu", "cpuset")
 
 
@@ -25,6 +30,11 @@ class Facts(NamedTuple):
     iommu: Iommu
     iommu_table: str  # firmware describes an IOMMU: "DMAR" (Intel's), "IVRS" (AMD's) or ""
     unsafe_interrupts: bool  # VFIO was told to do without interrupt remapping
+    unchecked_sources: bool  # remapping does not ask which device sent an interrupt
+    past_remapping: bool  # the kernel said that interrupts of the old format pass by it
+    pretended_groups: bool  # Linux was told to take functions for more separate than they are
+    no_iommu: bool  # VFIO was told to hand out functions that no IOMMU confines
+    trusted: tuple[str, ...]  # functions whose own translations the IOMMU would believe (ATS)
     vfio_pci: str  # "loaded", "available" or "absent"
     huge_pages: tuple[HugePages, ...]
     cgroup_controllers: tuple[str, ...] | None  # None: no cgroup v2
@@ -37,12 +47,22 @@ class Check(NamedTuple):
     answer: str
     found: str
     remedy: str = ""
+    stops: bool = True  # a no keeps instances from running here
 
 
 def facts(
-    files: HostFiles, machine: Machine, kvm: tuple[str, str], *, root: bool, locked_memory: int
+    files: HostFiles,
+    machine: Machine,
+    kvm: tuple[str, str],
+    said: Iterable[str] = (),
+    *,
+    root: bool,
+    locked_memory: int,
 ) -> Facts:
-    """Read what `readiness` decides on. `kvm` is the self-test's answer."""
+    """Read what `readiness` decides on.
+
+    `kvm` is the self-test's answer, `said` what the kernel has said since it booted.
+    """
     flags, vendor = _processor(files)
     module = {"intel": "kvm_intel/parameters/ept", "amd": "kvm_amd/parameters/npt"}
     nested = files.read_text(f"/sys/module/{module.get(vendor, 'kvm')}", "")
@@ -61,10 +81,21 @@ def facts(
         iommu=machine.iommu,
         iommu_table=next((name for name in ("DMAR", "IVRS") if name in tables), ""),
         unsafe_interrupts=files.read_text(unsafe, "N") in ("Y", "1"),
+        unchecked_sources=_intremap_without_sources(machine.command_line),
+        past_remapping=any(_OLD_FORMAT in line for line in said),
+        pretended_groups="pcie_acs_override=" in machine.command_line,
+        no_iommu=files.read_text(_NO_IOMMU, "N") in ("Y", "1"),
+        trusted=tuple(str(one.address) for one in machine.functions if is_trusted(machine, one)),
         vfio_pci=_module(files),
         huge_pages=machine.huge_pages,
         cgroup_controllers=None if controllers == "absent" else tuple(controllers.split()),
     )
+
+
+def _intremap_without_sources(command_line: str) -> bool:
+    """Linux, Documentation/admin-guide/kernel-parameters.txt: intremap=nosid."""
+    words = [word for word in command_line.split() if word.startswith("intremap=")]
+    return any("nosid" in word.partition("=")[2].split(",") for word in words)
 
 
 def _processor(files: HostFiles) -> tuple[set[str], str]:
@@ -98,6 +129,8 @@ def readiness(known: Facts) -> tuple[Check, ...]:
         _nested_paging(known),
         _iommu(known),
         _interrupt_remapping(known),
+        _groups(known),
+        _translations(known),
         _vfio(known),
         _cgroups(known),
         _huge_pages(known),
@@ -107,7 +140,7 @@ def readiness(known: Facts) -> tuple[Check, ...]:
 
 def ready(checks: tuple[Check, ...]) -> bool:
     """Whether instances can run here; "poor" answers do not prevent it."""
-    return all(check.answer != "no" for check in checks)
+    return all(check.answer != "no" or not check.stops for check in checks)
 
 
 def _permissions(known: Facts) -> Check:
@@ -175,6 +208,20 @@ def _interrupt_remapping(known: Facts) -> Check:
             "VFIO was told to do without",
             "take allow_unsafe_interrupts out of the module's options in /etc/modprobe.d",
         )
+    if known.iommu.interrupt_remapping and known.unchecked_sources:
+        return Check(
+            question,
+            "no",
+            "Linux does not check who sends an interrupt (intremap=nosid)",
+            "take nosid out of intremap= on the kernel command line",
+        )
+    if known.iommu.interrupt_remapping and known.past_remapping:
+        return Check(
+            question,
+            "no",
+            "interrupts of the old format pass by it, as the kernel has said",
+            "update the firmware; switch on x2APIC there, and boot without nox2apic",
+        )
     if known.iommu.interrupt_remapping:
         return Check(question, "yes", "Linux uses it")
     if not known.iommu.present:
@@ -186,6 +233,35 @@ def _interrupt_remapping(known: Facts) -> Check:
         "switch on x2APIC or interrupt remapping in the firmware setup; "
         "take intremap=off off the kernel command line",
     )
+
+
+def _groups(known: Facts) -> Check:
+    if known.pretended_groups:
+        return Check(
+            "IOMMU groups",
+            "no",
+            "Linux was told that functions are apart which are not (pcie_acs_override=)",
+            "take it off the kernel command line; use slots that have groups of their own",
+        )
+    if known.no_iommu:
+        return Check(
+            "IOMMU groups",
+            "poor",
+            "VFIO was told to hand out functions that no IOMMU confines; Septum takes none",
+            "take enable_unsafe_noiommu_mode out of the module's options in /etc/modprobe.d",
+        )
+    return Check("IOMMU groups", "yes", "as the hardware has them")
+
+
+def _translations(known: Facts) -> Check:
+    if known.trusted:
+        return Check(
+            "device translations",
+            "poor",
+            f"the IOMMU believes {', '.join(known.trusted)} (ATS)",
+            "boot Linux with pci=noats, or trust these cards and who owns them",
+        )
+    return Check("device translations", "yes", "no card's own are believed")
 
 
 def _vfio(known: Facts) -> Check:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from septum.machine.capture import CapturedFiles
@@ -259,6 +259,7 @@ def test_an_odd_login_protects_nothing_and_breaks_nothing(text: str) -> None:
     assert reasons(workstation(), SSH_CONNECTION=text) == reasons(workstation())
 
 
+@settings(deadline=None)
 @given(st.sampled_from(["/proc/self/mountinfo", "/proc/swaps", "/proc/self/net/route",
                         "/proc/self/net/ipv6_route", "/proc/consoles", "/proc/interrupts",
                         "/proc/bus/input/devices", "/run/udev/data/b259:3",

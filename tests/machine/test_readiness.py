@@ -6,9 +6,10 @@ import pytest
 
 from septum.machine.capture import CapturedFiles
 from septum.machine.inventory import inventory
-from septum.machine.model import HugePages, Iommu
+from septum.machine.model import Capability, HugePages, Iommu
 from septum.machine.readiness import Facts, facts, readiness, ready
 from tests.captured import lab
+from tests.machines import a_function, a_machine, lab_functions
 
 GOOD = Facts(
     root=True,
@@ -22,6 +23,11 @@ GOOD = Facts(
     iommu=Iommu(True, True, ()),
     iommu_table="DMAR",
     unsafe_interrupts=False,
+    unchecked_sources=False,
+    past_remapping=False,
+    pretended_groups=False,
+    no_iommu=False,
+    trusted=(),
     vfio_pci="loaded",
     huge_pages=(HugePages(2 << 20, 512, 512),),
     cgroup_controllers=("cpuset", "cpu", "io"),
@@ -68,6 +74,11 @@ def test_a_good_computer() -> None:
         ({"iommu": Iommu(True, False, ())}, "interrupt remapping", "no", "intremap=off"),
         ({"iommu": Iommu(False, False, ())}, "interrupt remapping", "no", "IOMMU"),
         ({"unsafe_interrupts": True}, "interrupt remapping", "no", "/etc/modprobe.d"),
+        ({"unchecked_sources": True}, "interrupt remapping", "no", "nosid"),
+        ({"past_remapping": True}, "interrupt remapping", "no", "x2APIC"),
+        ({"pretended_groups": True}, "IOMMU groups", "no", "kernel command line"),
+        ({"no_iommu": True}, "IOMMU groups", "poor", "enable_unsafe_noiommu_mode"),
+        ({"trusted": ("0000:01:00.0",)}, "device translations", "poor", "pci=noats"),
         ({"vfio_pci": "available"}, "vfio-pci", "poor", "modprobe vfio-pci"),
         ({"vfio_pci": "absent"}, "vfio-pci", "no", "linux-image-amd64"),
         ({"cgroup_controllers": None}, "cgroup v2", "poor", "unified_cgroup_hierarchy"),
@@ -104,3 +115,36 @@ def test_facts_are_read_from_files() -> None:
     assert known.cgroup_controllers == ("cpuset", "cpu")
     bare = facts(CapturedFiles({}), machine, ("absent", ""), root=False, locked_memory=0)
     assert (bare.nested_paging, bare.vfio_pci, bare.cgroup_controllers) == (None, "absent", None)
+
+
+@pytest.mark.parametrize(
+    ("told", "unchecked"),
+    [
+        ("intremap=nosid", True),
+        ("intremap=on,nosid quiet", True),
+        ("intremap=no_x2apic_optout", False),  # who sends it is checked in either mode
+        ("intremap=nopost", False),
+        ("", False),
+    ],
+)
+def test_who_sends_an_interrupt(told: str, unchecked: bool) -> None:
+    machine = a_machine(command_line=f"intel_iommu=on {told}")
+    known = facts(CapturedFiles({}), machine, ("real", ""), root=True, locked_memory=-1)
+    assert known.unchecked_sources == unchecked and not known.past_remapping
+
+
+def test_what_the_kernel_was_told_and_said() -> None:
+    ats = Capability(0x000F, 0x150, True)
+    card = a_function("00:08.0", capabilities=(ats,))
+    functions = tuple(sorted((*lab_functions(), card)))
+    machine = a_machine(functions=functions, command_line="pcie_acs_override=downstream")
+    files = CapturedFiles({"/sys/module/vfio/parameters/enable_unsafe_noiommu_mode": b"Y\n"})
+    said = [
+        "DMAR-IR: Enabled IRQ remapping in xapic mode",
+        "Compatibility-format IRQs enabled despite intr remapping;",
+    ]
+    known = facts(files, machine, ("real", ""), said, root=True, locked_memory=-1)
+    assert known.pretended_groups and known.no_iommu and known.past_remapping
+    assert known.trusted == ("0000:00:08.0",)
+    machine = machine._replace(command_line="pci=noats")
+    assert facts(files, machine, ("", ""), said[:1], root=True, locked_memory=-1).trusted == ()

@@ -20,6 +20,7 @@ from septum.host.journal import Journal
 from septum.host.runtime import RunDirectory
 
 ROOT = Path(__file__).parents[2]
+BLUE_FUNCTION = "0000:01:00.0"  # blue's in the table below
 LIMIT = 60.0  # seconds; generous, nothing waits this long when all is well
 
 TABLE = """\

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
+from septum.admin.cli import tables
 from septum.admin.cli.listing import in_json, table
 from septum.machine.files import HostFiles
 from septum.machine.inventory import inventory
@@ -19,7 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the answers; 0 when instances can run here, 1 when not."""
+    """Print the answers; 0 when instances can run here and nothing was left behind, 1 when not."""
     checks = examine()
     if options.json:
         import json
@@ -27,14 +28,16 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps({"ready": ready(checks), "checks": in_json(checks)}, indent=1))
     else:
         print(told(checks))
-    return 0 if ready(checks) else 1
+    return 0 if all(check.answer != "no" for check in checks) else 1
 
 
 def examine() -> tuple[Check, ...]:
-    """This computer's answers. Runs the self-test guest."""
+    """This computer's answers, and what was left behind. Runs the self-test guest."""
     import resource
 
     from septum.engine.kvm.selftest import selftest
+    from septum.host import kernel_log
+    from septum.supervisor.leftovers import leftovers
 
     files = HostFiles()
     limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
@@ -42,10 +45,11 @@ def examine() -> tuple[Check, ...]:
         files,
         inventory(files),
         selftest(),
+        kernel_log.messages(),
         root=os.geteuid() == 0,
         locked_memory=-1 if limit == resource.RLIM_INFINITY else limit,
     )
-    return readiness(known)
+    return (*readiness(known), *leftovers(tables.place().directory))
 
 
 def told(checks: tuple[Check, ...]) -> str:
@@ -57,8 +61,11 @@ def told(checks: tuple[Check, ...]) -> str:
         text.append(line)
         if check.remedy and check.answer != "yes":
             text.append(f"    try: {check.remedy}")
-    bad = sum(check.answer == "no" for check in checks)
+    bad = sum(check.answer == "no" and check.stops for check in checks)
+    left = sum(check.answer == "no" and not check.stops for check in checks)
     sentence = "this computer can run instances"
     if bad:
         sentence = f"this computer cannot run instances yet: {bad} of {len(checks)} say no"
+    if left:
+        sentence += f"; {left} of what was left behind needs attention"
     return "\n".join([*text, "", sentence])
