@@ -245,9 +245,9 @@ def disk(
     contents = tuple(
         (item, (FILES / item.source).read_bytes() if item.source else b"") for item in recipe.placed
     )
-    host_init = (FILES / "host-init").read_bytes()
+    first_process = tuple((FILES / name).read_bytes() for name in ("host-init", "host-own"))
     known = (
-        *(recipe, GENERATORS, tree_folder.name, contents, host_init),
+        *(recipe, GENERATORS, tree_folder.name, contents, first_process),
         *(str(guests), GUEST_TIME, UNPACKED_FILES),
     )
 
@@ -266,7 +266,9 @@ def disk(
         shutil.copy(root / f"boot/vmlinuz-{release}", folder / f"{recipe.name}.vmlinuz")
         initrd = folder / f"{recipe.name}.initrd"
         if recipe.name == "host":
-            entries = [cpio.file("init", host_init, 0o755), *busybox(root), cpio.folder("root")]
+            init, own = first_process
+            entries = [cpio.file("init", init, 0o755), cpio.file("bin/own", own, 0o755)]
+            entries += [*busybox(root), cpio.folder("root")]
             entries += [cpio.folder(name) for name in ("dev", "proc", "sys")]
             initrd.write_bytes(cpio.packed([*entries, *module_entries(root, HOST_INITRD_MODULES)]))
             public = (root / "etc/ssh/ssh_host_ed25519_key.pub").read_text().split()

@@ -20,7 +20,8 @@ from pathlib import Path
 
 from septum.errors import LabLost, Problem
 from septum.lab import images, installed, packages
-from septum.lab.computer import USUAL, Computer, Places, Way, qemu_arguments, read_computer
+from septum.lab.arguments import Places, qemu_arguments
+from septum.lab.computer import USUAL, Computer, Way, read_computer
 from septum.lab.line import LOST, Background, Completed, Line
 from septum.lab.progress import Progress
 from septum.lab.qemu import lab_qemu
@@ -64,6 +65,7 @@ class Lab:
         self.qemu = Path()
         self.sockets = Path()
         self.files: dict[str, Path] = {}
+        self.host_tree = Path()
         self.key = Path()
         self.known_hosts = Path()
         self.starts = 0
@@ -89,6 +91,7 @@ class Lab:
         built = images.build(self.progress)
         disk = installed.septum_disk(built.host_tree, self.progress)
         self.key, self.known_hosts = built.key, built.known_hosts
+        self.host_tree = built.host_tree
         self.folder.mkdir(parents=True, exist_ok=True)
         self.qemu = lab_qemu(self.progress)
         self.starts += 1

@@ -696,6 +696,16 @@ BRIDGE_SUBSYSTEM_SIZE = 8
 SATA_SIZE = 8  # Serial ATA AHCI 1.3.1, 2.4
 
 
+class AccessControl(Register, offset=0x06, width=16):
+    """What a port does with what comes from below it. PCIe 7.7.8.3."""
+
+    source_validation = Field(0)
+    translation_blocking = Field(1)
+    request_redirect = Field(2)
+    completion_redirect = Field(3)
+    upstream_forwarding = Field(4)
+
+
 class SerialNumber(Register, offset=0x04, width=64):
     """Device serial number. PCIe 7.9.3."""
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from septum.machine.cautions import Caution, cautions
 from septum.machine.kinds import is_bridge, is_platform, manages
 from septum.machine.model import Function, IommuGroup, Machine
+from septum.machine.switches import reachable
 from septum.units import PciAddress
 
 NO_IOMMU = (
@@ -65,15 +66,15 @@ def divisibility(machine: Machine, function: Function) -> Divisibility:
         refusal = rule(machine, function)
         if refusal is not None:
             return Divisibility(function.address, False, refusal.because, refusal.remedy)
-    together = companions(machine, function)
-    found = [*_together(together), *cautions(machine, function)]
+    group, beside = companions(machine, function), reachable(machine, function)
+    found = [*_together(group), *_beside(beside), *cautions(machine, function)]
     return Divisibility(
         address=function.address,
         possible=True,
         because="; ".join(one.because for one in found),
         remedy="; ".join(one.remedy for one in found if one.remedy),
         without_reset=not function.reset_methods,
-        together=together,
+        together=tuple(sorted({*group, *beside})),
     )
 
 
@@ -194,6 +195,19 @@ def is_passed_through(machine: Machine, group: IommuGroup) -> bool:
     return "iommu=pt" in words or "iommu.passthrough=1" in words
 
 
+def _switch_is_free(machine: Machine, function: Function) -> Refusal | None:
+    """What Linux goes on using must not be within its reach."""
+    for address in reachable(machine, function):
+        other = machine.function(address)
+        if other is not None and (stays := _host_needs_it(machine, other)) is not None:
+            return Refusal(
+                f"it can reach {address} past the IOMMU, below one switch without access "
+                f"control (ACS), and that stays: {stays.because}",
+                "move a card to a slot that is not below the switch",
+            )
+    return None
+
+
 _RULES: tuple[Callable[[Machine, Function], Refusal | None], ...] = (
     _bridges_go_along,
     _platform_stays,
@@ -202,6 +216,7 @@ _RULES: tuple[Callable[[Machine, Function], Refusal | None], ...] = (
     _firmware_lets_go,
     _group_is_free,
     _leaves_nothing_running,
+    _switch_is_free,
 )
 
 
@@ -211,3 +226,13 @@ def _together(together: tuple[PciAddress, ...]) -> list[Caution]:
     names = ", ".join(map(str, together))
     text = f"stands in one IOMMU group with {names}"
     return [Caution(text, "give the whole group to one instance")]
+
+
+def _beside(beside: tuple[PciAddress, ...]) -> list[Caution]:
+    if not beside:
+        return []
+    text = (
+        f"can reach {', '.join(map(str, beside))} past the IOMMU: "
+        "they stand below one switch without access control (ACS)"
+    )
+    return [Caution(text, "give all of them to one instance")]

@@ -11,6 +11,7 @@ from septum.machine.division import (
     divisibility,
 )
 from septum.machine.kinds import is_bridge, is_platform
+from septum.machine.switches import reachable
 from septum.partitions.case import Case, Wish
 from septum.partitions.findings import Finding
 from septum.partitions.present import behind
@@ -122,6 +123,27 @@ def groups_stay_whole(case: Case) -> Iterator[Finding]:
             f"give {wish.instance} the whole group, or nothing of it; a slot behind another "
             "root port may have a group of its own",
         )
+
+
+def switches_stay_whole(case: Case) -> Iterator[Finding]:
+    """Below a switch without access control, functions reach each other past the IOMMU."""
+    for wish, function in case.endpoints():
+        if not divisibility(case.machine, function).possible:
+            continue  # told already, with a better reason
+        others = [
+            other
+            for other in reachable(case.machine, function)
+            if wish.instance not in case.owners(other)
+        ]
+        if others:
+            names = ", ".join(_whose(case, other) for other in others)
+            yield case.against(
+                wish,
+                f"{wish.address} cannot be kept apart from {names}",
+                "below a switch without access control (ACS) they reach each other past the IOMMU",
+                f"give {wish.instance} all of them; a slot that is not below the switch may be "
+                "kept apart",
+            )
 
 
 def _whose(case: Case, address: PciAddress) -> str:

@@ -34,6 +34,7 @@ RULES: tuple[Rule, ...] = (
     functions.isolation_is_there,
     functions.groups_stay_whole,
     functions.no_virtual_function_disappears,
+    functions.switches_stay_whole,
     functions.everything_can_be_reset,
     functions.without_reset_is_owned,
     present.every_presented_bus_is_its_own,

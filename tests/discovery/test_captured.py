@@ -1,4 +1,4 @@
-"""Does discovery hold on machines that exist? The lab and two PCs, every function its own owner."""
+"""Does discovery hold on machines that exist? Labs and two PCs, every function its own owner."""
 
 from __future__ import annotations
 
@@ -14,12 +14,16 @@ from septum.machine.files import HostFiles
 from septum.machine.inventory import inventory
 from septum.machine.model import Machine
 from septum.translation.pci_config import ConfigurationSpace
-from tests.captured import lab, laptop, workstation
+from tests.captured import amd, cabinet, lab, laptop, two_roots, workstation
 from tests.discovery.test_enumeration import by_ports, responder, scan
 from tests.discovery.test_view import a_partition
 
 
-@pytest.fixture(scope="module", params=[lab, workstation, laptop], ids=lambda made: made.__name__)
+@pytest.fixture(
+    scope="module",
+    params=[lab, workstation, laptop, two_roots, cabinet, amd],
+    ids=lambda made: made.__name__,
+)
 def machine(request: pytest.FixtureRequest) -> Machine:
     captured: Callable[[], HostFiles] = request.param
     return inventory(captured())

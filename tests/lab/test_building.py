@@ -143,7 +143,7 @@ def test_a_disk_is_prepared_without_writing_into_its_tree(disk: object, tmp_path
 
 def test_every_file_of_ours_is_used_and_there() -> None:
     placed = {item.source for item in (*BLUE_DISK.placed, *HOST_DISK.placed) if item.source}
-    made_by_hand = {"green-init", "green-lease", "host-init"}
+    made_by_hand = {"green-init", "green-lease", "host-init", "host-own", "drivers-init"}
     of_the_bench = {"bench-reads", "bench-reads-init", "bench-start-init"}
     assert placed | made_by_hand | of_the_bench == {path.name for path in FILES.iterdir()}
     assert Placed("a").source == ""

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from septum.errors import Problem
-from septum.lab.computer import COMPUTERS, Places, Way, computer_of, qemu_arguments, read_computer
+from septum.lab.arguments import Places, qemu_arguments
+from septum.lab.computer import COMPUTERS, Way, computer_of, read_computer
 
 PLACES = Places(Path("/run/console"), Path("/run/monitor"), Path("/run/pid"), 2222)
 NAMES = ("host.vmlinuz", "host.initrd", "host.ext4", "septum.ext4", "blue.ext4", "blank.img")
@@ -109,11 +110,20 @@ FUNCTION = content()["functions"][0]
     [
         ([FUNCTION, FUNCTION], "two stand at"),
         ([{**FUNCTION, "ssh": False}], "exactly one"),
-        ([{**FUNCTION, "port": "00:02.0"}], "give one of at, port and switch"),
-        ([{**FUNCTION, "at": "00:40.0"}], "give one of at, port and switch"),
+        ([{**FUNCTION, "port": "00:02.0"}], "give one of at, port, switch and bridge"),
+        ([{**FUNCTION, "at": "00:40.0"}], "give one of at, port, switch and bridge"),
         ([{**FUNCTION, "at": "80:01.0"}], "is on no root bus: there are 00"),
         ([{**FUNCTION, "at": "", "switch": "none"}], "there is no switch none"),
         ([{**FUNCTION, "device": "toaster"}], "none of"),
+        ([{**FUNCTION, "at": "", "bridge": "none"}], "there is no bridge none"),
+        ([{**FUNCTION, "slot": "01.0"}], "a slot is behind a port or a bridge"),
+        ([{**FUNCTION, "at": "", "port": "00:05.0", "slot": "1"}], "no slot such as"),
+        ([{**FUNCTION, "acs": False}], "only a port"),
+        ([{**FUNCTION, "disks": ["blank.img"]}], "takes 0 disks"),
+        ([FUNCTION, {"name": "b", "device": "nvme", "at": "00:02.0", "network": "10.1.0.0/24"}],
+         "takes no network"),
+        ([{**FUNCTION, "at": "", "port": "00:05.0"}, {**FUNCTION, "at": "", "port": "00:05.0"}],
+         "two stand at 00.0 behind 00:05.0"),
     ],
 )
 def test_a_wrong_function_is_refused(functions: list[dict[str, Any]], says: str) -> None:
@@ -166,11 +176,67 @@ def test_what_stands_below_a_switch_has_ports_of_its_own_there() -> None:
         ({"roots": [{"bus": "80", "at": "here"}]}, "'here' is no place"),
         ({"switches": [{"name": "one", "port": "80:01.0"}]}, "is on no root bus"),
         ({"switches": 1}, "switches must be an array"),
+        ({"bridges": [{"name": "one", "at": "00:01.0"}]}, "two stand at 00:01.0"),
+        ({"bridges": [{"name": "one", "at": "00:02.0", "device": "ferry"}]}, "ferry is none of"),
+        ({"iommu": "best"}, "there is no iommu best"),
     ],
 )
 def test_a_wrong_bus_is_refused(changes: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         computer_of(content(**changes))
+
+
+def cabinet() -> list[str]:
+    files = {**FILES, "green.vmlinuz": Path("k")}
+    return qemu_arguments(read_computer("cabinet"), files, PLACES, Way())
+
+
+def device(name: str, said: list[str]) -> list[str]:
+    (found,) = [one.split(",") for one in values("-device", said) if f"id={name}," in f"{one},"]
+    return found
+
+
+def test_functions_of_one_device_say_so_in_the_first() -> None:
+    said = cabinet()
+    assert "multifunction=on" in device("uhci-1", said)
+    assert "multifunction=on" not in device("uhci-2", said) + device("ehci", said)
+    first, second = device("igb-0", said), device("igb-1", said)
+    assert first[2] == second[2] and first[3:5] == ["addr=00.0", "multifunction=on"]
+    assert second[3] == "addr=00.1" and "multifunction=on" not in second
+    ports = [one for one in values("-device", said) if one.startswith("pcie-root-port")]
+    of_one_device = [one for one in ports if "addr=08.0" in one or "addr=08.1" in one]
+    assert all(one.endswith("disable-acs=on") for one in of_one_device)
+    assert ["multifunction=on" in one for one in of_one_device] == [True, False]
+    assert not any("disable-acs" in one for one in ports if one not in of_one_device)
+
+
+def test_what_is_behind_a_bridge_comes_after_it() -> None:
+    said = values("-device", cabinet())
+    places = [number for number, one in enumerate(said) if "id=bridge" in one]
+    behind = [number for number, one in enumerate(said) if "bus=bridge," in one]
+    assert len(places) == 1 and len(behind) == 2 and max(places) < min(behind)
+    (old,) = [one for one in said if "id=old-bridge" in one]
+    assert old.startswith("pci-bridge,") and "chassis_nr=" in old
+
+
+def test_a_disk_is_of_the_kind_that_its_controller_takes() -> None:
+    said = cabinet()
+    disks = {drive.split(",")[1][3:] for drive in values("-drive", said)}
+    taken = [one for one in values("-device", said) if "drive=" in one]
+    assert {one.partition("drive=")[2].partition(",")[0] for one in taken} == disks
+    kinds = {one.partition("drive=")[2].partition(",")[0]: one.split(",")[0] for one in taken}
+    assert kinds["ahci-0"] == "ide-hd" and kinds["xhci-0"] == "usb-storage"
+    assert kinds["virtio-blk-0"] == "virtio-blk-pci" and kinds["sdhci-0"] == "sd-card"
+
+
+def test_an_iommu_of_amd_s() -> None:
+    said = qemu_arguments(read_computer("amd"), FILES, PLACES, Way())
+    found = [one for one in values("-device", said) if "iommu" in one]
+    assert found == ["amd-iommu,intremap=on,pt=off"]
+
+
+def test_the_host_is_told_its_own_card() -> None:
+    assert "septum-lab.ethernet=52:54:00:00:00:01" in values("-append", words())[0].split()
 
 
 def test_every_computer_that_comes_along_can_be_read() -> None:

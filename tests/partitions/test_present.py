@@ -16,6 +16,7 @@ from septum.partitions.findings import Finding, UnsoundTable
 from septum.partitions.model import PartitionTable
 from septum.partitions.table import checked
 from septum.settings import PciBus
+from tests.access_control import with_access_control
 from tests.captured import two_roots
 from tests.machines import groups_of
 
@@ -28,7 +29,7 @@ functions = [{functions}]
 present = {present}
 """
 ETHERNET, DISK, BELOW, NVME = "0000:81:00.0", "0000:82:00.0", "0000:03:00.0", "0000:04:00.0"
-MACHINE = inventory(two_roots())
+MACHINE = with_access_control(inventory(two_roots()))
 Check = Callable[..., PartitionTable]
 
 
