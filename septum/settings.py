@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from septum.units import GiB, KiB, MiB, PciAddress, parse_size, size_text
 
 # Septum's own files beside the instances', in the run directory and among the logs.
-RESERVED_NAMES = ("claims", "control", "lock", "log", "supervisor")
+RESERVED_NAMES = ("claims", "control", "heir", "lock", "log", "supervisor")
 
 SMALLEST_LOG, LARGEST_LOG = 64 * KiB, GiB  # bytes of one file
 REQUIRED = object()  # the default of a setting that must be given

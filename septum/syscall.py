@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ioctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p)
 _libc.ioctl.restype = ctypes.c_int
+_libc.syscall.restype = ctypes.c_long
 
 
 def ioctl(fd: int, request: Ioctl, argument: object = 0) -> int:
@@ -45,3 +46,13 @@ def ioctl_or_errno(fd: int, request: int, pointer: int = 0) -> int:
     """
     result: int = _libc.ioctl(fd, request, pointer)
     return -ctypes.get_errno() if result < 0 else result
+
+
+def call(number: int, *arguments: int | bytes | None) -> int:
+    """A system call the C library has no function for; OSError when Linux refuses."""
+    words = [a if isinstance(a, bytes | None) else ctypes.c_long(a) for a in arguments]
+    result: int = _libc.syscall(ctypes.c_long(number), *words)
+    if result < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+    return result

@@ -56,6 +56,7 @@ class GuestMemory:
             raise
         if not self.huge:
             self._map.madvise(mmap.MADV_HUGEPAGE)
+        self._map.madvise(mmap.MADV_DONTDUMP)  # an instance's memory is nobody's to read
         self.view = memoryview(self._map)
         self.address = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
         return self

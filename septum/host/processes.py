@@ -6,8 +6,8 @@ import os
 import signal
 from typing import NamedTuple
 
-SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG, linux/prctl.h
-SET_NAME = 15  # PR_SET_NAME; Linux keeps 15 bytes
+from septum.layouts.privileges import SET_NAME, SET_PARENT_DEATH_SIGNAL
+
 START_TIME_FIELD = 19  # starttime, counted after the name: proc(5), /proc/PID/stat, field 22
 
 
@@ -73,7 +73,7 @@ def prctl(operation: int, argument: object) -> None:
 
 
 def set_name(name: str) -> None:
-    """What ps and top call this process from now on (15 bytes)."""
+    """What ps and top call this thread from now on (15 bytes)."""
     prctl(SET_NAME, name.encode()[:15])
 
 
@@ -115,8 +115,8 @@ def tell(who: Process, number: signal.Signals) -> None:
             return
 
 
-def wait_for_end(process: Process, seconds: float) -> bool:
-    """True when a process of ours or anybody's ended within so many seconds."""
+def wait_for_end(process: Process, seconds: float | None) -> bool:
+    """True when a process of ours or anybody's ended within so many seconds (None: ever)."""
     try:
         handle = os.pidfd_open(process.number)
     except ProcessLookupError:
@@ -126,7 +126,8 @@ def wait_for_end(process: Process, seconds: float) -> bool:
 
         poll = select.poll()
         poll.register(handle, select.POLLIN)
-        return bool(poll.poll(seconds * 1000)) or not process.is_alive
+        limit = None if seconds is None else seconds * 1000
+        return bool(poll.poll(limit)) or not process.is_alive
     finally:
         os.close(handle)
 

@@ -4,6 +4,7 @@
 ├── control                  socket of the supervisor
 ├── lock                     held while somebody starts, or ends, the supervisor
 ├── supervisor               its process
+├── heir                     the process that tidies when the supervisor has died
 ├── claims/ADDRESS.json      what was taken from Linux, see journal
 └── NAME/
     ├── control              socket of the instance's process
@@ -79,6 +80,10 @@ class RunDirectory:
     @property
     def supervisor(self) -> str:
         return os.path.join(self.root, "supervisor")
+
+    @property
+    def heir(self) -> str:
+        return os.path.join(self.root, "heir")
 
     @property
     def claims(self) -> str:

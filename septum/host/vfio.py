@@ -26,6 +26,13 @@ _GROUP_REMEDIES = {
     errno.EPERM: "run as root",
 }
 
+# What a confined instance's threads may ask of VFIO once it runs
+BY_PROCESSORS = (
+    *(VFIO.DEVICE_SET_IRQS, VFIO.IOMMU_MAP_DMA, VFIO.IOMMU_UNMAP_DMA, VFIO.DEVICE_RESET),
+)
+BY_LINK = (VFIO.IOMMU_UNMAP_DMA, VFIO.IOMMU_MAP_DMA)
+BY_MAIN = BY_PROCESSORS
+
 
 class Region(NamedTuple):
     """One region of a device: flags of layouts/vfio.py, size in bytes, offset in the descriptor."""

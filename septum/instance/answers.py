@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 
 from septum import protocol
@@ -10,6 +9,7 @@ from septum.discovery.responder import Responder
 from septum.discovery.view import View
 from septum.engine.kvm.statistics import IRQ_INJECTIONS, NMI_INJECTIONS
 from septum.errors import Problem
+from septum.host.kept import KeptFile
 from septum.host.memory import GuestMemory
 from septum.instance.address_space import AddressSpace
 from septum.instance.body import Body, Plan
@@ -19,7 +19,7 @@ from septum.instance.processors import Processors
 from septum.interrupts.table import VMM, InterruptTable, Own, Row
 from septum.layouts import vfio
 from septum.messages import Message
-from septum.sockets.link import Answer
+from septum.sockets.link import Answer, Link
 from septum.translation.leases import Lease, rows
 from septum.translation.leases import counts as lease_counts
 from septum.units import PciAddress
@@ -31,9 +31,12 @@ Rows = list[dict[str, object]]
 
 
 def answers(
-    body: Body, owned: Mapping[PciAddress, OwnedFunction], responder: Responder
+    body: Body,
+    owned: Mapping[PciAddress, OwnedFunction],
+    responder: Responder,
+    linux: KeptFile,
 ) -> dict[str, Answer]:
-    """One function a question; each returns what is sent back."""
+    """One function a question; each returns what is sent back. `linux` is /proc/interrupts."""
     plan, space, processors = body.plan, body.space, body.processors
     name = plan.partition.name
 
@@ -42,7 +45,7 @@ def answers(
         return {"rows": []}
 
     def revoke(message: Message) -> Mapping[str, object]:
-        return {"rows": _revoked(message, owned, space, processors.lock)}
+        return {"rows": _revoked(message, owned, space, body.link)}
 
     def rows_of(make: Callable[[], Rows]) -> Answer:
         def answer(message: Message) -> Mapping[str, object]:
@@ -56,7 +59,7 @@ def answers(
         "revoke": revoke,
         "devices": rows_of(lambda: device_rows(plan.seen, owned)),
         "memory": rows_of(lambda: memory_rows(plan, body.memory)),
-        "interrupts": rows_of(lambda: interrupt_rows(name, plan.interrupts, processors)),
+        "interrupts": rows_of(lambda: interrupt_rows(name, plan.interrupts, processors, linux)),
         "probes": rows_of(responder.probes.rows),
         "translations": rows_of(lambda: translation_rows(space)),
         "exits": rows_of(lambda: exit_rows(processors, space)),
@@ -104,10 +107,11 @@ def memory_rows(plan: Plan, memory: GuestMemory) -> Rows:
     ]
 
 
-def interrupt_rows(name: str, table: InterruptTable, processors: Processors) -> Rows:
+def interrupt_rows(
+    name: str, table: InterruptTable, processors: Processors, linux: KeptFile
+) -> Rows:
     """The interrupt table [0039], and what KVM counted at each virtual processor."""
-    with open("/proc/interrupts", encoding="ascii") as file:
-        rows = table.rows(counted(file.read()))
+    rows = table.rows(counted(linux.read()))
     for number, statistics in enumerate(processors.statistics):
         for request, what in _INJECTED.items():
             row = Row(request, VMM, name, Own(f"virtual processor {number}", "injected by KVM"))
@@ -149,7 +153,7 @@ def _revoked(
     message: Message,
     owned: Mapping[PciAddress, OwnedFunction],
     space: AddressSpace,
-    lock: threading.Lock,
+    link: Link,
 ) -> Rows:
     """Take leases back; with "hold", trace every access for that many seconds."""
     protocol.asked({**message, "ask": "revoke"}, protocol.INSTANCE, "an instance")
@@ -165,17 +169,15 @@ def _revoked(
             because="this instance does not own it",
             remedy="septum show devices",
         )
-    with lock:
-        if hold > 0 and space.is_traced(address, bar):  # each trace has a thread that waits
+    with link.lock:
+        if hold > 0 and space.is_traced(address, bar):  # one would end the other
             raise Problem(f"{address} is traced already", remedy="wait until that is over")
         taken = space.revoke(address, bar, hold_back=hold > 0)
     if hold > 0:
 
         def let_go() -> None:
-            with lock:
+            with link.lock:
                 space.let_go(address, bar)
 
-        timer = threading.Timer(hold, let_go)
-        timer.daemon = True
-        timer.start()
+        link.later(hold, let_go)
     return [_lease_row(lease) for lease in taken]

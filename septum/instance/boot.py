@@ -9,7 +9,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 
+from septum.confinement import calls
 from septum.discovery.acpi.tables import description_tables
 from septum.discovery.pci_bus import ConfigurationMechanism
 from septum.discovery.responder import Responder
@@ -21,6 +23,7 @@ from septum.engine.kvm.machine import VirtualMachine
 from septum.errors import HostProblem
 from septum.host.claim import Claim
 from septum.host.journal import Journal
+from septum.host.kept import KeptFile
 from septum.host.memory import GuestMemory, require_locked_memory
 from septum.host.runtime import RunDirectory
 from septum.host.vfio import Container, Device
@@ -28,6 +31,7 @@ from septum.instance.address_space import AddressSpace
 from septum.instance.answers import answers
 from septum.instance.board import legacy_ports
 from septum.instance.body import Body, Outcome, Plan
+from septum.instance.confined import Narrow, confine, not_confined
 from septum.instance.interrupts import DeviceInterrupts, Routes, table_of
 from septum.instance.owned import OwnedFunction
 from septum.instance.processors import Processors
@@ -57,11 +61,13 @@ def run(
     report: Report,
     *,
     terminal: bool = False,
+    confined: bool = False,
 ) -> Ending:
     """The whole life of one instance, in this process; Problem when it cannot start.
 
     `report` hears of each stage and of the state "running". With `terminal` its serial port is
-    also this process's standard input and output.
+    also this process's standard input and output. `confined`, this process gives up all it does
+    not need before the instance runs: what was taken from Linux, its parent has to give back.
     """
 
     def stage(text: str) -> None:
@@ -70,21 +76,29 @@ def run(
     plan = planned(partition, machine)
     stage("preparing the kernel")
     kernel = prepared(partition.kernel)
-    with ExitStack() as held:
-        memory = reserve(plan, directory, held, stage)
-        claim(partition, directory, held, stage)
+    with ExitStack() as taken, ExitStack() as held:
+        memory = reserve(plan, directory, taken, stage)
+        claim(partition, directory, taken, stage)
         body = assemble(plan, memory, directory, held, stage)
         owned = hand_over(body, held, stage)
         responder = respond(plan.seen, owned)
         arm(body, responder)
         load(body, kernel)
         start.enter(body.processors.first.processor, kernel.entry)
-        body.link.answers = answers(body, owned, responder)
+        linux = KeptFile("/proc/interrupts")
+        held.callback(linux.close)
+        body.link.answers = answers(body, owned, responder, linux)
         if terminal:
             body.link.terminal(0, 1)
-        body.link.serve(directory.control_of(partition.name), directory.console_of(partition.name))
+        body.link.listen(directory.control_of(partition.name), directory.console_of(partition.name))
+        narrow: Narrow = not_confined
+        if confined:
+            taken.pop_all()  # from here on this process can give nothing back
+            narrow = confine(body, owned, directory.instance(partition.name), stage)
+        body.link.begin(partial(narrow, calls.LINK))
         held.callback(body.processors.stop)
-        body.processors.start()
+        body.processors.start(partial(narrow, calls.PROCESSOR))
+        narrow(calls.MAIN)
         report("state", {"state": "running"})
         return body.outcome.wait()
 

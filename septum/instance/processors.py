@@ -43,6 +43,7 @@ class Processors:
         ]
         self._threads: list[threading.Thread] = []
         self._stopping = False
+        self._narrow: Callable[[], None] = lambda: None
         self.on_end: Callable[[str, str], None] = lambda reason, detail: None
 
     @property
@@ -62,8 +63,12 @@ class Processors:
             "owners": _sum(stop.owners for stop in self._stops),
         }
 
-    def start(self) -> None:
-        """Let all run. From the main thread: it owns the signal that stops them."""
+    def start(self, narrow: Callable[[], None]) -> None:
+        """Let all run; each thread calls `narrow` first, and gives up what it does not need.
+
+        From the main thread: it owns the signal that stops them.
+        """
+        self._narrow = narrow
         signal.signal(KICK, lambda number, frame: None)
         signal.siginterrupt(KICK, True)
         # Back from the guest, a processor waits for the interpreter; 5 ms, Python's default, is
@@ -98,6 +103,7 @@ class Processors:
             self.on_end(FAILED, f"it cannot run on processors {numbers}: {because}")
             return
         run, lock = stop.processor.run, self.lock
+        self._narrow()
         while not self._stopping:
             result = run()
             if result < 0:

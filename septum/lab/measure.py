@@ -90,7 +90,8 @@ def hold(command: list[str]) -> dict[str, Any]:
         found["exits"] = named(found["exits"], read(f"{TRACING}/{EXIT}/format"))
         found["user_exits"] = histogram(read(f"{TRACING}/{USER_EXIT}/hist"))
         found["user_exits"] = named(found["user_exits"], read(f"{TRACING}/{USER_EXIT}/format"))
-        found["memory"] = memory_beyond_guest(mappings(read(f"/proc/{guest.number}/smaps")))
+        family = (guest.number, *children(guest.number))
+        found["memory"] = memory_beyond_guest([mappings(read(f"/proc/{n}/smaps")) for n in family])
     guest.end()
     trace_off()
     return found
@@ -259,14 +260,26 @@ def mappings(smaps: str) -> list[Area]:
     return found
 
 
-def memory_beyond_guest(found: list[Area]) -> dict[str, int]:
-    """Bytes resident outside of the guest's memory, which is the largest mapping."""
-    guest = max(found, key=lambda mapping: mapping.size)
-    others = [mapping for mapping in found if mapping is not guest]
+def children(number: int) -> list[int]:
+    """The processes that a process has begun and not yet reaped."""
+    return [int(word) for word in read(f"/proc/{number}/task/{number}/children").split()]
+
+
+def memory_beyond_guest(family: list[list[Area]]) -> dict[str, int]:
+    """Bytes resident outside of the guest's memory, which is the largest mapping of a process.
+
+    Of the other processes of a command counts what they have to themselves: what they share with
+    the one that holds the guest is resident there.
+    """
+    holder = max(family, key=lambda found: max(mapping.size for mapping in found))
+    guest = max(holder, key=lambda mapping: mapping.size)
+    around = [mapping for mapping in holder if mapping is not guest]
+    beside = [mapping for found in family if found is not holder for mapping in found]
+    apart = sum(mapping.private for mapping in beside)
     return {
         "guest_resident": guest.resident + guest.huge,
-        "resident": sum(mapping.resident + mapping.huge for mapping in others),
-        "private": sum(mapping.private for mapping in others),
+        "resident": sum(mapping.resident + mapping.huge for mapping in around) + apart,
+        "private": sum(mapping.private for mapping in around) + apart,
     }
 
 

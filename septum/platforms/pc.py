@@ -67,7 +67,9 @@ class Pc(ProcessPlatform):
     ) -> Ending:
         from septum.instance import boot
 
-        return boot.run(partition, machine, directory, report, terminal=terminal)
+        return boot.run(
+            partition, machine, directory, report, terminal=terminal, confined=True
+        )
 
 
 def whole(machine: Machine) -> Machine:

@@ -18,6 +18,7 @@ from functools import partial
 from septum import protocol
 from septum.errors import Problem
 from septum.host.channel import Listener, listen
+from septum.host.processes import set_name
 from septum.messages import Message, error_message
 from septum.rate_limit import RateLimit
 from septum.sockets.askers import MOST_UNSENT, PATIENCE, Asker
@@ -45,6 +46,9 @@ class Link:
         self._selector = selectors.DefaultSelector()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._leaving = False
+        self._narrow: Callable[[], None] = lambda: None
+        self._moments: dict[tuple[float, int], Callable[[], None]] = {}  # what is done later
+        self._counted = 0
         self._thread = threading.Thread(target=self._serve, name=f"{name} link")
         self._watch(console.event, self._gather)
         console.leaving = self._unwatch
@@ -59,6 +63,11 @@ class Link:
     def serve(self, control: str, console: str) -> None:
         """Listen at these paths and begin, in a thread of its own."""
         self.listen(control, console)
+        self.begin(lambda: None)
+
+    def begin(self, narrow: Callable[[], None]) -> None:
+        """Answer in a thread of its own, which calls `narrow` first. After listen()."""
+        self._narrow = narrow
         self._thread.start()
 
     def listen(self, control: str, console: str) -> None:
@@ -93,6 +102,11 @@ class Link:
         """Call when an eventfd is signalled. Before serve()."""
         self._watch(event, call)
 
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        """Call after so many seconds. From the thread that answers: no answer begins another."""
+        self._counted += 1
+        self._moments[time.monotonic() + seconds, self._counted] = call
+
     def close(self) -> None:
         """Say what is left to say and stop serving."""
         self._leaving = True
@@ -122,9 +136,11 @@ class Link:
             self._selector.unregister(reader)
 
     def _serve(self) -> None:
+        set_name(self._thread.name)
+        self._narrow()
         while not self._leaving:
             quiet = _LOOK if self._askers else None
-            self.turn(_AGAIN if self._is_behind else quiet)
+            self.turn(self._patience(_AGAIN if self._is_behind else quiet))
 
     def turn(self, timeout: float | None) -> None:
         """Wait so many seconds (None: for ever) for somebody, and answer. Never raises."""
@@ -139,6 +155,15 @@ class Link:
         if self._askers and time.monotonic() - self._looked_at > _LOOK:
             self._looked_at = time.monotonic()
             self._let_go_of_overdue()
+        while self._moments and min(self._moments)[0] <= time.monotonic():
+            self._guarded(self._moments.pop(min(self._moments)))
+
+    def _patience(self, quiet: float | None) -> float | None:
+        """Seconds until there is something to do, if that is before `quiet` ends."""
+        if not self._moments:
+            return quiet
+        next_one = max(0.0, min(self._moments)[0] - time.monotonic())
+        return next_one if quiet is None else min(quiet, next_one)
 
     def _guarded(self, call: Callable[[], None]) -> None:
         """What one asker or reader makes go wrong must not end the thread that serves all."""
@@ -148,12 +173,10 @@ class Link:
             self._report_bug(error)
 
     def _report_bug(self, error: Exception) -> None:
-        import traceback
-
         for line in self._bugs.let(f"a bug, {type(error).__name__}: {error}"):
-            text = "".join(traceback.format_exception(error))
             with suppress(OSError):  # a full disk is no reason to end
-                print(f"{line}\n{text}", file=sys.stderr, flush=True)
+                print(line, file=sys.stderr, flush=True)
+                sys.excepthook(type(error), error, error.__traceback__)  # which opens no file
         time.sleep(_MOMENT)  # what goes wrong each time must not keep a processor busy
 
     @property

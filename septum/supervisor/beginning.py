@@ -211,6 +211,7 @@ def become_supervisor(place: Workplace, platform: str, listener: socket.socket) 
 
 def serve(place: Workplace, platform: str, listener: socket.socket, service: Service | None) -> int:
     """A supervisor's work, until nothing is left to do; its process's exit code."""
+    leave_an_heir(place, listener)
     try:
         from septum.supervisor.loop import Supervisor
 
@@ -230,3 +231,31 @@ def serve(place: Workplace, platform: str, listener: socket.socket, service: Ser
         traceback.print_exc()
         return 1
     return 0
+
+
+def leave_an_heir(place: Workplace, listener: socket.socket) -> None:
+    """Fork a process that does nothing until this one has died; then it tidies after both.
+
+    Confined instances give nothing back themselves. It is no supervisor: they end with theirs.
+    """
+    supervisor = processes.this_process()
+    if os.fork() != 0:
+        return
+    code = 1
+    try:
+        listener.close()
+        # Whoever stops all of Septum's processes at once wants this one to be the last.
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        processes.set_name("septum heir")
+        processes.write_process(place.directory.heir, processes.this_process())
+        processes.wait_for_end(supervisor, None)
+        for line in clean_up(place):
+            logs.say(line)
+        code = 0
+    except Exception:  # noqa: BLE001  the log is all a daemon has
+        sys.excepthook(*sys.exc_info())
+    finally:
+        if processes.read_process(place.directory.heir) == processes.this_process():
+            os.unlink(place.directory.heir)
+        os._exit(code)

@@ -107,9 +107,7 @@ def become_instance(life: Life, parent: int, reports: socket.socket) -> int:
     except Problem as problem:
         ending = Ending("failed", str(problem))
     except BaseException as error:  # noqa: BLE001  a bug must not leave without a word
-        import traceback
-
-        traceback.print_exc()
+        sys.excepthook(type(error), error, error.__traceback__)  # which opens no file
         place = directory.messages_of(partition.name)
         ending = Ending("failed", f"a bug, {type(error).__name__}: {error} (see {place})")
     report("ending", {"reason": ending.reason, "detail": ending.detail})

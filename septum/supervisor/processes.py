@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from septum import protocol
+from septum.confinement.limits import group_memory, group_tasks
 from septum.errors import Problem
 from septum.host import cgroups, logs
 from septum.host.channel import connect
@@ -72,6 +73,8 @@ class ProcessKeeper(Keeper):
             instance.name,
             weight=processors.weight,
             processors=processors.numbers,
+            memory=group_memory(instance.partition.memory.total),
+            tasks=group_tasks(processors.found),
             root=self.place.groups,
         )
         try:
@@ -79,6 +82,8 @@ class ProcessKeeper(Keeper):
         except Problem as problem:
             self.say(instance, f"processors are not weighed: {problem.because}")
             return None
+        if group.lacking:
+            self.say(instance, f"not limited in its control group: {', '.join(group.lacking)}")
         return group
 
     def stop(self, instance: Instance, *, politely: bool, within: float) -> None:

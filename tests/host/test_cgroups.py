@@ -18,7 +18,9 @@ def root(tmp_path: Path) -> Path:
 
 
 def group(root: Path) -> ControlGroup:
-    return ControlGroup("blue", weight=200, processors=(0, 2), root=str(root))
+    return ControlGroup(
+        "blue", weight=200, processors=(0, 2), memory=1 << 30, tasks=18, root=str(root)
+    )
 
 
 def empty(directory: Path) -> None:
@@ -39,13 +41,25 @@ def test_what_is_written(root: Path) -> None:
         empty(root / "septum")
     assert written == {
         "cgroup.controllers": "cpuset cpu io memory pids\n",
-        "cgroup.subtree_control": "+cpu +cpuset",
-        "septum/cgroup.subtree_control": "+cpu +cpuset",
+        "cgroup.subtree_control": "+cpu +cpuset +memory +pids",
+        "septum/cgroup.subtree_control": "+cpu +cpuset +memory +pids",
         "septum/blue/cpu.weight": "200",
         "septum/blue/cpuset.cpus": "0,2",
+        "septum/blue/memory.max": "1073741824",
+        "septum/blue/pids.max": "18",
         "septum/blue/cgroup.procs": "1234",
     }
     assert not (root / "septum").exists()
+
+
+def test_what_cannot_be_limited_is_told(tmp_path: Path) -> None:
+    (tmp_path / "cgroup.controllers").write_text("cpuset cpu pids\n")
+    with group(tmp_path) as made:
+        assert made.lacking == ["memory"]
+        assert (Path(made.path) / "pids.max").exists()
+        assert not (Path(made.path) / "memory.max").exists()
+        assert (tmp_path / "cgroup.subtree_control").read_text() == "+cpu +cpuset +pids"
+        empty(tmp_path / "septum")
 
 
 def test_the_group_above_stays_while_another_is_in_it(root: Path) -> None:

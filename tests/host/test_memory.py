@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import re
 import resource
 import threading
 from pathlib import Path
@@ -169,6 +170,13 @@ def test_no_right_to_change_the_pool_means_plain_pages(
     monkeypatch.setattr(module, "_set_pool", refused)
     with GuestMemory(SIZE, str(journal), pool.root) as memory:
         assert not memory.huge and marks(journal) == []
+
+
+def test_it_is_in_no_core_dump(tmp_path: Path, journal: Path) -> None:
+    with GuestMemory(SIZE, str(journal), str(tmp_path)) as memory:
+        text = Path("/proc/self/smaps").read_text()
+        area = re.search(rf"^{memory.address:x}-.*?^VmFlags: (.*?)$", text, re.M | re.S)
+        assert area is not None and "dd" in area[1].split(), "do not include in a core dump"
 
 
 def test_pools_of_the_dead_shrink_those_of_the_living_stay(pool: Pool, journal: Path) -> None:

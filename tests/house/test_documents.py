@@ -18,6 +18,7 @@ from tests.house.source import PACKAGE, ROOT
 from tests.house.test_layers import PICTURE
 
 README, ARCHITECTURE = ROOT / "README.md", ROOT / "ARCHITECTURE.md"
+SECURITY = ROOT / "SECURITY.md"
 GLOSSARY, CHANGELOG = ROOT / "GLOSSARY.md", ROOT / "CHANGELOG.md"
 COMMANDS = dict(main.COMMANDS)
 CAPTURE = "tests/captured/lab.tar.gz"
@@ -96,12 +97,39 @@ def test_make_s_and_the_lab_s_commands_are_there(page: Path) -> None:
     assert {words[0] for words in typed(page, "python -m septum.lab ")} <= verbs
 
 
-@pytest.mark.parametrize("page", [README, ARCHITECTURE, GLOSSARY], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [README, ARCHITECTURE, GLOSSARY, SECURITY], ids=lambda page: page.name
+)
 def test_paths_are_there(page: Path) -> None:
-    said = [span.partition(":")[0] for span in spans(page)]
+    # A test is named as path::test, below tests/: those have a rule of their own.
+    said = [span.partition(":")[0] for span in spans(page) if "::" not in span]
     paths = [path for path in said if _PATH.fullmatch(path)]
     missing = [path for path in paths if place_of(path) is None]
     assert not missing, missing
+
+
+def promises(text: str) -> dict[str, list[str]]:
+    """What SECURITY.md promises, and the tests it names for each."""
+    table = text.partition("## What is promised")[2].partition("\n### ")[0]
+    rows = [line.strip("|").split("|") for line in table.splitlines() if line.startswith("| ")]
+    return {promise.strip(): _SPAN.findall(shown) for promise, shown in rows[1:]}
+
+
+def test_every_promise_has_its_tests() -> None:
+    found = promises(SECURITY.read_text())
+    assert len(found) > 7 and all(found.values())
+    missing = [
+        test
+        for tests in found.values()
+        for test in tests
+        if not is_a_test(*test.partition("::")[::2])
+    ]
+    assert not missing, missing
+
+
+def is_a_test(path: str, name: str) -> bool:
+    place = ROOT / "tests" / path
+    return place.is_file() and name.startswith("test_") and name in names_in(place)
 
 
 @pytest.mark.parametrize("page", [ARCHITECTURE, GLOSSARY], ids=lambda page: page.name)
@@ -126,7 +154,7 @@ def test_the_picture_is_the_enforced_one() -> None:
 
 
 def test_architecture_is_short() -> None:
-    assert ARCHITECTURE.read_text().count("\n") < 240
+    assert ARCHITECTURE.read_text().count("\n") < 280
 
 
 def test_every_word_has_its_place() -> None:
@@ -174,6 +202,10 @@ def test_the_rule_would_notice(tmp_path: Path) -> None:
     assert typed(page, "septum ") == [["fly", "--far"], ["nothing"]]
     assert place_of("no/such.py") is None
     assert "Supervisor.serve" in names_in(PACKAGE / "supervisor/loop.py")
+    told = "## What is promised\n| promise | by |\n|---|---|\n| safe | `a.py::test_b` |\n### c"
+    assert promises(told) == {"safe": ["a.py::test_b"]}
+    assert is_a_test("house/test_documents.py", "test_every_promise_has_its_tests")
+    assert not is_a_test("house/test_documents.py", "test_no_such")
 
 
 def test_no_page_was_merged_by_half() -> None:

@@ -23,7 +23,7 @@ syscall
 shared
 translation
 discovery
-memory                 interrupts
+memory   interrupts    confinement
 protocol
 partitions
 machine
@@ -88,6 +88,7 @@ def test_effects_have_addresses(effect: str) -> None:
 KERNEL = {
     "septum.syscall": (
         *("septum.host.vfio", "septum.engine.kvm.machine", "septum.engine.kvm.statistics"),
+        "septum.host.confinement",
     ),
     "septum.layouts.ioctl": ("septum.syscall", "septum.layouts.kvm", "septum.layouts.vfio"),
     "septum.layouts.kvm": ("septum.engine.kvm",),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +12,6 @@ import pytest
 from septum.discovery.view import View
 from septum.engine.kvm.exits import answer
 from septum.errors import Problem
-from septum.instance import answers as module
 from septum.instance.answers import answers, translation_rows
 from septum.instance.boot import respond
 from septum.interrupts.table import ALL, missing
@@ -50,7 +49,7 @@ class Counts:
 class Asked:
     """An instance with one function, and the questions it answers."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self) -> None:
         self.owner = Owner()
         self.ended: list[str] = []
         seen = View(
@@ -76,15 +75,13 @@ class Asked:
             space=self.owner.space,
             processors=processors,
             outcome=SimpleNamespace(end=lambda reason, detail: self.ended.append(reason)),
+            link=SimpleNamespace(
+                lock=self.lock, later=lambda seconds, call: self.later.append((seconds, call))
+            ),
         )
-        self.answers = answers(body, owned, self.buses)
-        monkeypatch.setattr(module, "open", self._counts, raising=False)
-
-    def _counts(self, path: str, **how: object) -> Any:
-        import io
-
-        assert path == "/proc/interrupts"
-        return io.StringIO(COUNTS)
+        self.later: list[tuple[float, Callable[[], None]]] = []
+        linux: Any = SimpleNamespace(read=lambda: COUNTS)
+        self.answers = answers(body, owned, self.buses, linux)
 
     def rows(self, ask: str, **more: object) -> list[dict[str, Any]]:
         said: Any = self.answers[ask]({"ask": ask, **more})["rows"]
@@ -93,8 +90,8 @@ class Asked:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Asked]:
-    asked = Asked(monkeypatch)
+def asked() -> Iterator[Asked]:
+    asked = Asked()
     yield asked
     asked.owner.interrupts.close()
 
@@ -242,19 +239,7 @@ def test_revoke_one_bar(asked: Asked) -> None:
     assert asked.rows("revoke", function=NAME) == []
 
 
-def test_revoke_and_trace_for_a_while(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
-    timers: list[Any] = []
-
-    class Timer:
-        daemon = False
-
-        def __init__(self, seconds: float, call: Any) -> None:
-            self.seconds, self.call = seconds, call
-
-        def start(self) -> None:
-            timers.append(self)
-
-    monkeypatch.setattr(threading, "Timer", Timer)
+def test_revoke_and_trace_for_a_while(asked: Asked) -> None:
     assert len(asked.rows("revoke", function=NAME, hold=2.5)) == 2
     for _ in range(3):
         assert asked.owner.load(MEMORY) == 0, "every access is traced"
@@ -262,9 +247,9 @@ def test_revoke_and_trace_for_a_while(asked: Asked, monkeypatch: pytest.MonkeyPa
     assert traced[0]["accesses"] == 3
     with pytest.raises(Problem, match="traced already"):
         asked.rows("revoke", function=NAME, hold=3)
-    (timer,) = timers
-    assert timer.seconds == 2.5 and timer.daemon
-    timer.call()
+    ((seconds, let_go),) = asked.later
+    assert seconds == 2.5
+    let_go()
     asked.owner.load(MEMORY)
     assert asked.owner.load(MEMORY) is None
 

@@ -7,7 +7,9 @@ import gc
 import mmap
 import os
 import signal
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,6 +18,7 @@ import pytest
 
 from septum.engine.kvm.machine import VirtualMachine
 from septum.errors import GuestProblem, HostProblem
+from septum.host.apart import apart
 from septum.host.channel import ask
 from septum.host.memory import GuestMemory
 from septum.host.runtime import RunDirectory
@@ -113,6 +116,46 @@ def test_virtualization_is_told_of_as_the_table_asks(
     assert life.live().reason == "powered off" and told == [asked]
     missed = any("it finds no virtualization" in line for line in life.reports)
     assert missed == (asked and not there)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a user away")
+def test_it_lives_confined_and_answers_everything(tmp_path: Path) -> None:
+    """In a process apart, as `septum run` has it; a filter that lacked a call would show here."""
+    life = Life(tmp_path, guests.HI + SPIN, processors=2)
+    control = Path(life.directory.control_of("blue"))
+    answers: dict[str, Message] = {}
+
+    def ask_everything() -> None:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and not (control.exists() and life.said == b"Hi"):
+            time.sleep(0.01)
+        for word in ("devices", "memory", "interrupts", "probes", "translations", "exits"):
+            answers[word] = life.ask(ask=word)
+        answers["status"] = {"text": status_of(life)}
+        life.ask(ask="stop")
+
+    def act() -> Ending:
+        return boot.run(
+            life.partition, a_machine(), life.directory, life.report, confined=True
+        )
+
+    asker = threading.Thread(target=ask_everything)
+    asker.start()
+    ending = apart(act, lambda: None)
+    asker.join()
+    assert ending == Ending("stopped")
+    assert life.said == b"Hi"
+    assert all("rows" in answers[word] for word in answers if word != "status")
+    assert any(row["request"] == "IPI" for row in answers["interrupts"]["rows"])
+    assert "Seccomp:\t2" in answers["status"]["text"]
+
+
+def status_of(life: Life) -> str:
+    """Of the process that listens at its control socket: /proc/PID/status."""
+    with socket.socket(socket.AF_UNIX) as stream:
+        stream.connect(life.directory.control_of("blue"))
+        credentials = stream.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    return Path(f"/proc/{int.from_bytes(credentials[:4], 'little')}/status").read_text()
 
 
 def test_it_can_live_again(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from typing import Any
 
 import pytest
@@ -111,8 +113,26 @@ def test_the_listing_says_whether_a_target_is_met(seconds: float, said: str) -> 
 def test_guest_memory_is_not_the_monitors() -> None:
     found = measure.mappings(SMAPS)
     assert [area.size >> 10 for area in found] == [32, 524288, 8]
-    memory = measure.memory_beyond_guest(found)
+    memory = measure.memory_beyond_guest([found])
     assert memory == {"guest_resident": 80 << 20, "resident": 36 << 10, "private": 20 << 10}
+
+
+def test_a_process_beside_the_monitor_counts_with_what_is_its_own() -> None:
+    holder = measure.mappings(SMAPS)
+    beside = [measure.Area("[heap]", 64 << 10, 48 << 10, 12 << 10, 0)]
+    for family in ([holder, beside], [beside, holder]):
+        memory = measure.memory_beyond_guest(family)
+        assert memory == {"guest_resident": 80 << 20, "resident": 48 << 10, "private": 32 << 10}
+
+
+def test_whom_a_process_has_begun() -> None:
+    assert measure.children(os.getpid()) == []
+    child = subprocess.Popen(["sleep", "60"])
+    try:
+        assert measure.children(os.getpid()) == [child.pid]
+    finally:
+        child.kill()
+        child.wait()
 
 
 def test_exits_are_counted_and_named() -> None:

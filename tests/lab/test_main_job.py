@@ -15,18 +15,22 @@ from typing import Any
 
 import pytest
 
+from septum.confinement.limits import FIRST_USER
 from septum.lab import demo, judges, report, siege, typed
 from septum.lab.demo import PATIENCE, MainJob
 from septum.lab.progress import Progress
 from septum.lab.run import Lab
 from septum.lab.siege import ALL_KINDS, Attack, Siege
 from septum.lab.typed import SCRATCH
+from septum.units import MiB
 
 BLUES_ETHERNET = "0000:01:00.0"
 GREENS = ("0000:00:04.0", "0000:02:00.0")
 HOLD = 2.0  # seconds
 ACCESSES = 16_000  # of the hostile neighbour, each time
 OWN = 1 << siege.KINDS.index("own registers")
+ATTEMPTS = Path(__file__).parents[1] / "host" / "attempts.py"
+REFUSALS = {"EACCES", "EPERM", "SIGSYS", "ModuleNotFoundError", "ValueError", "RuntimeError"}
 
 
 class Job:
@@ -194,6 +198,82 @@ def test_processors_are_shared_by_weight(job: Job, lab: Lab) -> None:
         pid = state_of(lab, name)["pid"]
         threads = lab.run(f"cat /proc/{pid}/task/*/comm", check=True).stdout.splitlines()
         assert f"{name} cpu0" in threads and f"{name} cpu1" not in threads
+
+
+# ---- what an instance's process may still do
+
+
+def test_instances_are_confined(job: Job, lab: Lab) -> None:
+    for name in job.job.promised:
+        pid = state_of(lab, name)["pid"]
+        own = [str(FIRST_USER + pid)] * 4
+        threads = statuses(lab, pid)
+        # Since Linux 6.14, and in its stable series, KVM's page recovery is a thread of ours
+        ours = {thread for thread in threads if not thread.startswith("kvm-")}
+        assert ours == {f"septum:{name}", f"{name} cpu0", f"{name} link"}
+        for status in threads.values():
+            assert status["Uid"].split() == status["Gid"].split() == own
+            assert status["Groups"].split() == []
+            for sets in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+                assert int(status[sets], 16) == 0
+            assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+            assert status["Seccomp_filters"] == "2", "one for all, and its own"
+        namespaces = "mnt net ipc uts cgroup"
+        links = f"for n in {namespaces}; do readlink /proc/self/ns/$n /proc/{pid}/ns/$n; done"
+        found = lab.run(links, check=True).stdout.split()
+        assert len(found) == len(set(found)) == 2 * len(namespaces.split())
+        assert lab.run(f"ls -AH /proc/{pid}/root", check=True).stdout == ""
+        assert "confined\n" in lab.run(f"cat /var/log/septum/{name}.messages.log").stdout
+
+
+def statuses(lab: Lab, pid: int) -> dict[str, dict[str, str]]:
+    """What Linux says of each thread of a process, by the thread's name."""
+    lines = lab.run(f"cat /proc/{pid}/task/*/status", check=True).stdout.splitlines()
+    found: dict[str, dict[str, str]] = {}
+    for line in lines:
+        key, _, value = line.partition(":")
+        if key == "Name":
+            status = found.setdefault(value.strip(), {})
+        status[key] = value.strip()
+    return found
+
+
+def test_instances_are_limited(job: Job, lab: Lab) -> None:
+    for name, promise in job.job.promised.items():
+        pid = state_of(lab, name)["pid"]
+        rows = lab.run(f"cat /proc/{pid}/limits", check=True).stdout.splitlines()[1:]
+        limits = {row[:25].strip(): row[25:].split()[:2] for row in rows}
+        assert limits["Max core file size"] == ["0", "0"]
+        assert limits["Max processes"] == ["5", "5"], "3 threads, KVM's own, and one over"
+        soft, hard = limits["Max open files"]
+        assert soft == hard and 128 < int(hard) < 1024
+        assert int(limits["Max locked memory"][1]) == promise.memory + 256 * MiB
+        group = f"/sys/fs/cgroup/septum/{name}"
+        limited = lab.run(f"cat {group}/memory.max {group}/pids.max", check=True).stdout.split()
+        assert promise.memory < int(limited[0]) < 2 * promise.memory + 512 * MiB
+        assert limited[1] == "17"
+        assert lab.run(f"cat /proc/{pid}/oom_score_adj").stdout.strip() == "-500"
+
+
+def test_nobody_else_reaches_its_sockets_and_logs(job: Job, lab: Lab) -> None:
+    as_nobody = "setpriv --reuid nobody --regid nogroup --clear-groups"
+    for path in ("/run/septum/control", "/run/septum/blue/console", "/var/log/septum/blue.log"):
+        assert lab.run(f"test -e {path}").code == 0
+        assert lab.run(f"{as_nobody} test -r {path}").code != 0
+    said = lab.run(f"{as_nobody} septum down")
+    assert said.code != 0 and "run as root" in said.stderr, said
+
+
+def test_from_within_nothing_is_reached(job: Job, lab: Lab) -> None:
+    """As on any computer (tests/host/test_confinement.py), here on this one's kernel."""
+    lab.put(ATTEMPTS, "/var/tmp/attempts.py")
+    for kind in ("", "processor"):
+        done = lab.run(f"/opt/septum/bin/python /var/tmp/attempts.py {kind}", timeout=PATIENCE)
+        assert (done.code, done.stderr) == (0, "")
+        refused = {
+            name for name, said in json.loads(done.stdout).items() if said in REFUSALS
+        }
+        assert len(refused) == (len(json.loads(done.stdout)) if kind else 0)
 
 
 # ---- what goes wrong, and what follows

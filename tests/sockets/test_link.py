@@ -475,3 +475,37 @@ def test_who_is_attached_and_who_reads_the_log_go_on_when_it_begins_anew(tmp_pat
     whole = b"".join((tmp_path / name).read_bytes() for name in reversed(kept))
     assert text.endswith(whole.removesuffix(b"the end\n")), "none lost between two of them"
     assert len(whole) >= 30_000
+
+
+def test_what_is_due_later_is_done_by_the_thread_that_answers(running: Running) -> None:
+    done: list[tuple[str, str]] = []
+    third = threading.Event()
+
+    def note(name: str) -> None:
+        done.append((name, threading.current_thread().name))
+        if len(done) == 3:
+            third.set()
+
+    def answer(message: Message) -> Message:
+        running.link.later(0.2, lambda: note("last"))
+        running.link.later(0.0, lambda: note("at once"))
+        running.link.later(0.1, lambda: note("between"))
+        return {"rows": []}
+
+    running.link.answers["later"] = answer
+    running.ask(ask="later")
+    assert third.wait(SECONDS)
+    assert done == [(name, "blue link") for name in ("at once", "between", "last")]
+    running.ask(ask="later")  # what is not due when it is closed is not done
+
+
+def test_its_thread_gives_up_first_what_it_does_not_need(tmp_path: Path) -> None:
+    running = Running(tmp_path)
+    begun: list[str] = []
+    running.link.listen(str(tmp_path / "control"), str(tmp_path / "console"))
+    running.link.answers["who"] = lambda message: {"rows": list(begun)}
+    running.link.begin(lambda: begun.append(threading.current_thread().name))
+    try:
+        assert running.ask(ask="who") == {"rows": ["blue link"]}
+    finally:
+        running.close()

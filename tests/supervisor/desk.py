@@ -120,8 +120,9 @@ def a_desk() -> Iterator[Desk]:
 
 def end_everything(desk: Desk) -> None:
     supervisor = desk.supervisor()
+    heir = processes.read_process(desk.directory.heir)
     left = [processes.read_process(desk.directory.process_of(n)) for n in instances(desk)]
-    for process in (supervisor, *left):
+    for process in (heir, supervisor, *left):
         if process is not None and process.is_alive:
             processes.tell(process, signal.SIGKILL)
 

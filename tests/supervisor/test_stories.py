@@ -173,13 +173,45 @@ def test_a_killed_instance_gives_everything_back_and_the_other_runs_on(desk: Des
     assert not os.path.exists(desk.directory.control_of("blue"))
 
 
+def kill_supervisor_and_heir(desk: Desk) -> None:
+    """Nobody is left who would give anything back."""
+    heir, supervisor = processes.read_process(desk.directory.heir), desk.supervisor()
+    assert heir is not None and supervisor is not None
+    for one in (heir, supervisor):
+        os.kill(one.number, signal.SIGKILL)
+
+
+def test_a_dead_supervisor_s_heir_tidies_after_it(desk: Desk) -> None:
+    desk.type("up", desk.table("claim", "claim"))
+    numbers = [processes.process(row["pid"]) for row in desk.rows().values()]
+    heir, supervisor = processes.read_process(desk.directory.heir), desk.supervisor()
+    assert heir is not None and supervisor is not None
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        os.kill(heir.number, number)  # as whoever stops all of a group
+    os.kill(supervisor.number, signal.SIGKILL)
+    until("all is given back", desk.is_tidy)
+    assert not any(one.is_alive for one in numbers)
+    until("it leaves", lambda: not heir.is_alive)
+    assert not os.path.exists(desk.directory.heir)
+    log = Path(desk.directory.logs, "supervisor.log").read_text()
+    assert f"{BLUE}: given back to Linux" in log and "blue: " in log
+    assert desk.type("up", desk.table(), "blue").returncode == 0
+
+
+def test_an_heir_leaves_with_a_supervisor_that_leaves(desk: Desk) -> None:
+    desk.type("up", desk.table("claim"), "blue")
+    heir = processes.read_process(desk.directory.heir)
+    assert heir is not None and heir.is_alive
+    assert desk.type("down").returncode == 0
+    until("it leaves too", lambda: not heir.is_alive)
+    assert not os.path.exists(desk.directory.heir)
+
+
 def test_what_a_dead_supervisor_left_is_cleaned_up_by_the_next_command(desk: Desk) -> None:
     table = desk.table("claim", "claim")
     desk.type("up", table)
     numbers = [processes.process(row["pid"]) for row in desk.rows().values()]
-    supervisor = desk.supervisor()
-    assert supervisor is not None
-    os.kill(supervisor.number, signal.SIGKILL)
+    kill_supervisor_and_heir(desk)
     until("the instances end with it", lambda: not any(one.is_alive for one in numbers))
     assert desk.claimed() == [BLUE, GREEN]
 
@@ -192,9 +224,7 @@ def test_what_a_dead_supervisor_left_is_cleaned_up_by_the_next_command(desk: Des
 @pytest.mark.parametrize("command", ["ps", "down"])
 def test_ps_and_down_clean_up_too(desk: Desk, command: str) -> None:
     desk.type("up", desk.table("claim", "claim"))
-    supervisor = desk.supervisor()
-    assert supervisor is not None
-    os.kill(supervisor.number, signal.SIGKILL)
+    kill_supervisor_and_heir(desk)
     assert desk.type(command).returncode == 0
     assert desk.is_tidy()
     assert not os.path.exists(desk.directory.control)
@@ -204,9 +234,7 @@ def test_an_orphan_that_does_not_listen_is_ended(desk: Desk) -> None:
     """Stopped by SIGSTOP, it cannot clean up by itself; SIGKILL reaches it."""
     desk.type("up", desk.table("claim deaf"), "blue")
     number = desk.rows()["blue"]["pid"]
-    supervisor = desk.supervisor()
-    assert supervisor is not None
-    os.kill(supervisor.number, signal.SIGKILL)
+    kill_supervisor_and_heir(desk)
     listing = desk.type("ps", environment={"SEPTUM_PATIENCE": "0.2"})
     assert listing.returncode == 0
     assert not processes.process(number).is_alive
@@ -341,7 +369,8 @@ def test_an_entry_that_nobody_can_read_is_never_taken_for_none(desk: Desk) -> No
 
 def test_down_looks_at_what_ran_in_the_foreground(desk: Desk) -> None:
     stubborn = {"SEPTUM_STUBBORN": BLUE}
-    process = desk.start("run", "-v", desk.table(f"claim wait={desk.root / 'never'}"), "blue")
+    table = desk.table(f"claim wait={desk.root / 'never'}")
+    process = desk.start("run", "-v", table, "blue", environment=stubborn)
     assert process.stderr is not None
     until("it has claimed", lambda: desk.claimed() == [BLUE])
     down = desk.type("down", "blue", environment=stubborn)

@@ -57,6 +57,7 @@ def run(options: Options) -> int:
 
     gc.disable()  # what is imported stays: there is nothing to collect in it
     from septum.admin.cli import tables
+    from septum.host.apart import apart
     from septum.host.journal import Journal
     from septum.state import ORDERLY
 
@@ -70,10 +71,17 @@ def run(options: Options) -> int:
     (partition,) = tables.chosen(table, [options.name])
     directory = platform.directory()
     report = reporter(options.name) if options.verbose else silent
-    with Alone(directory, options.name), Keyboard(0):
+
+    def tidy() -> None:
         for line in platform.restore(Journal(directory.claims)):
             print(line, file=sys.stderr)
-        ending = platform.run(partition, machine, directory, report, terminal=True)
+
+    with Alone(directory, options.name), Keyboard(0):
+        tidy()  # after others
+        # The process that runs the instance gives up what tidying after it takes.
+        ending = apart(
+            lambda: platform.run(partition, machine, directory, report, terminal=True), tidy
+        )
     if options.verbose or ending.reason not in ORDERLY:
         print(f"{options.name}: {ending.reason} {ending.detail}".rstrip(), file=sys.stderr)
     return 0 if ending.reason in ORDERLY else 1

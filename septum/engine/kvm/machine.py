@@ -25,6 +25,19 @@ REMEDIES = {
 }
 
 
+# What a confined instance's threads may ask of KVM once it runs; nobody else is asked then. The
+# first is asked most.
+BY_PROCESSORS = (
+    *(KVM.RUN, KVM.IRQ_LINE, KVM.SET_USER_MEMORY_REGION, KVM.IRQFD, KVM.SET_GSI_ROUTING),
+    *(KVM.GET_REGS, KVM.GET_SREGS),
+)
+BY_LINK = (KVM.IRQ_LINE, KVM.SET_USER_MEMORY_REGION)
+BY_MAIN = (
+    *(KVM.IRQFD, KVM.SET_USER_MEMORY_REGION, KVM.SET_GSI_ROUTING, KVM.IRQ_LINE),
+    KVM.SET_DEVICE_ATTR,  # of the device that knows VFIO's groups
+)
+
+
 class VirtualMachine:
     """One KVM virtual machine with its interrupt controllers in the kernel; no memory yet.
 
