@@ -11,7 +11,9 @@ import os
 TEMPLATES = os.path.join(os.path.dirname(__file__), "units")
 SERVICE, TABLE, SLEEP = "septum.service", "septum@.service", "septum-sleep.service"
 NAMES = (SERVICE, TABLE, SLEEP)
+RESTARTS = "needrestart.conf"
 INSTALLED = "/etc/systemd/system"
+NEEDRESTART = "/etc/needrestart/conf.d"  # read where services are restarted for new libraries
 TABLES = "/etc/septum"  # where septum@NAME.service finds NAME.toml
 # Where systemd looks, the first file counts: systemd.unit(5), "Unit File Load Path"
 PATH = (
@@ -28,8 +30,16 @@ def places(name: str) -> list[str]:
     return [os.path.join(folder, name) for folder in PATH]
 
 
+def destinations(root: str = "") -> list[tuple[str, str]]:
+    """Each file that belongs into a system, and the path where it goes."""
+    paths = [(name, os.path.join(root + INSTALLED, name)) for name in NAMES]
+    if os.path.isdir(root + NEEDRESTART):
+        paths.append((RESTARTS, os.path.join(root + NEEDRESTART, "septum.conf")))
+    return paths
+
+
 def text(name: str, program: list[str], within: float) -> str:
-    """A unit file's text, for the words that run Septum and the seconds a shutdown may take."""
+    """A file's text, for the words that run Septum and the seconds a shutdown may take."""
     with open(os.path.join(TEMPLATES, name), encoding="utf-8") as f:
         template = f.read()
     words = {

@@ -57,8 +57,7 @@ def run(options: Namespace) -> int:
     from septum.supervisor.beginning import program
 
     if options.action == "show":
-        for name in unit_files.NAMES:
-            path = os.path.join(unit_files.INSTALLED, name)
+        for name, path in unit_files.destinations():
             print(f"# {path}\n{unit_files.text(name, program(), options.within)}")
     elif options.action == "sleep":
         refuse_sleep()
@@ -75,14 +74,13 @@ def installed(
 
     HostProblem: a file of somebody else's is in the way, or it is not permitted.
     """
-    folder = root + unit_files.INSTALLED
-    for name in unit_files.NAMES:
-        refuse_foreign(os.path.join(folder, name))
+    destinations = unit_files.destinations(root)
+    for _, path in destinations:
+        refuse_foreign(path)
     said = []
-    for name in unit_files.NAMES:
-        path = os.path.join(folder, name)
+    for name, path in destinations:
         with explained(f"cannot write {path}", REMEDIES):
-            os.makedirs(folder, exist_ok=True)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(f"{path}.new", "w", encoding="utf-8") as f:
                 f.write(unit_files.text(name, program, within))
             os.rename(f"{path}.new", path)
@@ -115,8 +113,7 @@ def removed(root: str = "") -> list[str]:
     ):
         systemctl(root, "disable", name)
         said.append(f"disabled {name}")
-    for name in unit_files.NAMES:
-        path = os.path.join(folder, name)
+    for _, path in unit_files.destinations(root):
         if os.path.exists(path):
             refuse_foreign(path)
             with explained(f"cannot remove {path}", REMEDIES):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -47,6 +48,26 @@ def test_they_come_and_go(tmp_path: Path) -> None:
     assert said[:2] == ["disabled septum-sleep.service", "disabled septum@house.service"]
     assert below(tmp_path) == set()
     assert units.removed(str(tmp_path)) == ["no units of Septum were installed"]
+
+
+@needs_systemctl
+@pytest.mark.skipif(shutil.which("perl") is None, reason="no perl here")
+def test_an_upgrade_of_libraries_restarts_no_operating_system(tmp_path: Path) -> None:
+    folder = tmp_path / "etc/needrestart/conf.d"
+    folder.mkdir(parents=True)
+    path = folder / "septum.conf"
+    assert f"wrote {path}" in units.installed(PROGRAM, 60, str(tmp_path))
+    # As needrestart itself evaluates it, and looks a service up
+    asked = """
+        our %nrconf = (override_rc => { qr(^dbus) => 0 });
+        eval do { local(@ARGV, $/) = $ARGV[0]; <> }; die $@ if $@;
+        for my $name (qw(septum.service septum@house.service dbus.service ssh.service)) {
+            print "$name\n" if grep { $name =~ /$_/ } keys %{$nrconf{override_rc}};
+        }
+    """
+    said = subprocess.run(["perl", "-e", asked, str(path)], capture_output=True, text=True)
+    assert said.stdout.split() == ["septum.service", "septum@house.service", "dbus.service"]
+    assert f"removed {path}" in units.removed(str(tmp_path))
 
 
 @needs_systemctl
