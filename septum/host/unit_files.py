@@ -22,7 +22,7 @@ PATH = (
 )
 OURS = "# Written by `septum units install`"
 WITHIN = 60.0  # seconds an instance gets to shut down before its plug is pulled
-BEYOND = 60.0  # seconds that pulling it, and giving back, may take on top
+BEYOND = 120.0  # seconds that pulling it, and giving back, may take on top
 
 
 def places(name: str) -> list[str]:
