@@ -6,6 +6,7 @@ By systemd's units: what they are, and how they get into the system and out of i
 from __future__ import annotations
 
 import os
+import shutil
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from glob import glob
 
@@ -72,8 +73,15 @@ def installed(
 ) -> list[str]:
     """Write the units and have systemd know them; a line for each thing that was done.
 
-    HostProblem: a file of somebody else's is in the way, or it is not permitted.
+    HostProblem: a file of somebody else's is in the way, it is not permitted, or there is no
+    systemd.
     """
+    if shutil.which("systemctl") is None:
+        raise HostProblem(
+            "the units cannot be installed",
+            because="there is no systemd here",
+            remedy="have this computer's own init run septum up at boot, and septum down before",
+        )
     destinations = unit_files.destinations(root)
     for _, path in destinations:
         refuse_foreign(path)

@@ -82,6 +82,16 @@ def test_a_file_of_somebody_else_s_stays(tmp_path: Path, undo: bool) -> None:
     assert path.read_text() == "[Service]\nExecStart=/bin/true\n"
 
 
+def test_without_systemd_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(HostProblem) as refusal:
+        units.installed(PROGRAM, 60, str(tmp_path))
+    assert refusal.value.because == "there is no systemd here"
+    assert below(tmp_path) == set()
+
+
 def test_units_in_use_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(units, "is_active", lambda: True)
     with pytest.raises(NotRunning, match="cannot be removed"):
