@@ -158,7 +158,7 @@ def follow(
             raise NotRunning(
                 "the supervisor left before the instances ran",
                 because="its process ended",
-                remedy="see supervisor.log beside the instances' logs; septum ps cleans up",
+                remedy="see supervisor.log or journalctl -u septum; septum ps cleans up",
             )
         protocol.answered(message)
         if message.get("done"):
