@@ -43,6 +43,14 @@ sys.exit(up.wait())
 """
 
 
+# struct aer_error_inj of drivers/pci/pcie/aer_inject.c: a completion timeout of 0000:02:00.0
+INJECT = """
+import struct
+with open("/dev/aer_inject", "wb", 0) as file:
+    file.write(struct.pack("<4B7I", 2, 0, 0, 0, 0x4000, 0, 0, 0, 0, 0, 0))
+"""
+
+
 @pytest.fixture(autouse=True)
 def a_table(lab: Lab, tmp_path: Path) -> Iterator[None]:
     (tmp_path / "bad.toml").write_text(TABLE)
@@ -106,6 +114,17 @@ def test_a_device_that_vanishes_ends_its_owner_alone(lab: Lab) -> None:
     wait_until(lab, "septum ps --json | grep -q '\"failed\"'")
     rows = lab.run("septum ps --json").stdout
     assert f"Linux wants {ETHERNET} back" in rows, rows
+    nothing_is_held(lab)
+
+
+def test_an_error_of_a_device_ends_its_owner_alone(lab: Lab) -> None:
+    """One that cannot be corrected, as Linux makes the root port report it (aer_inject)."""
+    said(lab.run("septum up /var/tmp/bad.toml", timeout=120, check=True))
+    lab.run("modprobe aer_inject", check=True)
+    lab.run(["python3", "-c", INJECT], check=True)
+    wait_until(lab, "septum ps --json | grep -q '\"failed\"'")
+    rows = lab.run("septum ps --json").stdout
+    assert f"{ETHERNET} reported an error that cannot be corrected" in rows, rows
     nothing_is_held(lab)
 
 
