@@ -59,7 +59,9 @@ def pid_of_green(lab: Lab) -> int:
 def group_and_threads(lab: Lab) -> tuple[str, dict[str, str]]:
     """The processors of the instance's group, and on which of them each of its threads may run."""
     pid = pid_of_green(lab)
-    said = lab.run("cat /sys/fs/cgroup/septum/green/cpuset.cpus", check=True).stdout.strip()
+    group = lab.run(f"sed s/^0::// /proc/{pid}/cgroup", check=True).stdout.strip()
+    assert group.endswith("/septum/green"), group
+    said = lab.run(f"cat /sys/fs/cgroup{group}/cpuset.cpus", check=True).stdout.strip()
     line = "echo $(grep -h -e ^Name -e ^Cpus_allowed_l $t/status)"
     each = f"for t in /proc/{pid}/task/*; do {line}; done"
     lines = lab.run(each, check=True).stdout.splitlines()
