@@ -77,6 +77,15 @@ def test_what_may_not_be_read_is_left_out_and_said(tmp_path: Path) -> None:
     assert opened(str(tmp_path / "c.tar.gz")).read_text("/open") == "y"
 
 
+def test_a_process_that_has_ended_since_was_not_left_out(tmp_path: Path) -> None:
+    files = server()
+    files.read_text("/proc/812/mountinfo")
+    files.read_text("/sys/class/vtconsole/vtcon1/bind")
+    for path in ("/proc/812/mountinfo", "/sys/class/vtconsole/vtcon1/bind"):
+        del files.entries[path]
+    assert pack(files, str(tmp_path / "c.tar.gz")) == ("/sys/class/vtconsole/vtcon1/bind",)
+
+
 def test_the_name_says_the_kind(tmp_path: Path) -> None:
     with pytest.raises(MachineProblem, match="kind of archive"):
         pack(HostFiles(), str(tmp_path / "machine.zip"))

@@ -274,6 +274,21 @@ def test_an_interrupted_up_takes_back_all_it_started(
     assert desk.rows() == {}
 
 
+def test_an_interrupted_up_says_what_did_not_come_back(desk: Desk) -> None:
+    never = str(desk.root / "never")
+    desk.environment["SEPTUM_STUBBORN"] = BLUE
+    process = desk.start("up", desk.table(f"claim wait={never}", "claim"))
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "blue: waiting" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    out, error = process.communicate(timeout=60)
+    assert process.returncode == 130, error
+    assert f"interrupted: not given back: {BLUE}" in out and "everything this command" not in out
+    assert desk.claimed() == [BLUE]
+
+
 def test_an_up_interrupted_before_it_starts_anything(desk: Desk) -> None:
     table = desk.table()
     interrupt(desk, [table], "reading", SEPTUM_HOLD=str(desk.root / "never"))

@@ -74,7 +74,6 @@ def run(options: Options) -> int:
         interruption.is_asked()
         rows = follow(conversation, partitions, say)
     if rows is None:
-        say("interrupted: everything this command started was given back")
         return 130
     if options.json:
         import json
@@ -162,8 +161,19 @@ def follow(
             )
         protocol.answered(message)
         if message.get("done"):
-            return None if message["gone"] else list(message["rows"])
+            rows: list[Message] = list(message["rows"])
+            if not message["gone"]:
+                return rows
+            say(f"interrupted: {taken_back([kept for row in rows for kept in row['kept']])}")
+            return None
         say(f"{message['instance']}: {event_text(message, by_name[message['instance']])}")
+
+
+def taken_back(kept: list[str]) -> str:
+    """What became of all that was started."""
+    if not kept:
+        return "everything this command started was given back"
+    return f"not given back: {', '.join(kept)} (septum ps tries again, and says why)"
 
 
 def event_text(message: Message, partition: Partition) -> str:
