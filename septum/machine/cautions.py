@@ -9,6 +9,8 @@ from septum.layouts import pci
 from septum.machine.kinds import is_bridge
 from septum.machine.model import Function, Machine
 
+NO_RESET = "nothing can reset it: the table must accept that"
+
 
 class Caution(NamedTuple):
     """What may surprise its owner or others, and what helps, if anything does."""
@@ -26,7 +28,7 @@ def cautions(machine: Machine, function: Function) -> list[Caution]:
 def _no_reset(machine: Machine, function: Function) -> Caution | None:
     if function.reset_methods:
         return None
-    return Caution("nothing can reset it: the table must accept that")
+    return Caution(NO_RESET)
 
 
 def _virtual_functions(machine: Machine, function: Function) -> Caution | None:

@@ -10,7 +10,7 @@ from septum.machine.files import HostFiles
 from septum.machine.iommu import iommu
 from septum.machine.memory import huge_pages, memory_map, memory_totals
 from septum.machine.model import Machine
-from septum.machine.needs import host_needs, host_uses, unknown_disks
+from septum.machine.needs import linux
 from septum.machine.pci import functions
 from septum.machine.processors import processors
 from septum.machine.roots import root_buses
@@ -32,7 +32,8 @@ def inventory(files: HostFiles, environ: Mapping[str, str] | None = None) -> Mac
     """
     unknown: list[str] = []
     found = functions(files, consumers(files), unknown)
-    unknown += unknown_disks(files)
+    own = linux(files, environ or {}, found)
+    unknown += own.unknown
     roots, ecam = root_buses(files, found, unknown)
     total, available = memory_totals(files)
     return Machine(
@@ -46,8 +47,8 @@ def inventory(files: HostFiles, environ: Mapping[str, str] | None = None) -> Mac
         ecam=ecam,
         iommu=iommu(files),
         huge_pages=huge_pages(files),
-        host_needs=host_needs(files, environ or {}, found),
-        host_uses=host_uses(files, found),
+        host_needs=own.needs,
+        host_uses=own.uses,
         command_line=files.read_text("/proc/cmdline", ""),
         unknown=tuple(unknown),
         decoded=INTERRUPT_CONTROLLERS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from septum.layouts import pci
 from septum.machine import network, screens, storage
@@ -14,40 +15,45 @@ from septum.machine.pci import on_the_way
 _ROOT = "the root file system"
 
 
-def host_needs(
+class Linux(NamedTuple):
+    """What the machine's own Linux does with functions; both sorted, the root file system first."""
+
+    needs: tuple[HostNeed, ...]  # it cannot spare these
+    uses: tuple[HostNeed, ...]  # it would miss these
+    unknown: tuple[str, ...]  # what nobody here can tell
+
+
+def linux(
     files: HostFiles, environ: Mapping[str, str], found: Sequence[Function]
-) -> tuple[HostNeed, ...]:
-    """The functions below Linux's disks, the login's network and the console; sorted,
-    the root file system before others. Each reason tells what stands above the function.
+) -> Linux:
+    """What stands on its disks, the login's network and the console; each reason tells the way.
 
     `environ` is that of the login: see session.py.
     """
-    needs = [*_storage(files), *_network(files, environ), *screens.consoles(files, found)]
-    needs += _seat(files, environ)
-    return _sorted(needs, found)
-
-
-def host_uses(files: HostFiles, found: Sequence[Function]) -> tuple[HostNeed, ...]:
-    """What Linux would miss of other functions without needing it; sorted."""
-    told = {use.device for use in storage.uses(files)}
-    uses = [*_below(files, "block", ((use.device, use.what) for use in
-                                     storage.members(files, told)))]  # fmt: skip
-    uses += _below(files, "net", network.joined(files))
-    uses += screens.monitors(files)
+    mounted = tuple(storage.mounts(files))
+    disks = storage.uses(files, mounted)
+    needs = [*_storage(files, disks), *screens.consoles(files, found), *_seat(files, environ)]
+    needs += _below(files, "net", network.carried(files, environ, mounted))
+    uses = [*_members(files, disks), *_below(files, "net", network.joined(files))]
+    uses += [*screens.monitors(files), *_elsewhere(found)]
     for keyboard in screens.keyboards(files):
         uses += keyboard.below
-    uses += _elsewhere(found)
-    return _sorted(uses, found)
+    return Linux(_sorted(needs, found), _sorted(uses, found), tuple(_unknown(files, disks)))
 
 
-def unknown_disks(files: HostFiles) -> list[str]:
+def _unknown(files: HostFiles, disks: Iterable[storage.Use]) -> list[str]:
     """Pools that nobody here can tell the disks of."""
-    told = " ".join(use.what for use in storage.uses(files))
+    told = " ".join(use.what for use in disks)
     return [
         f"the disks of the ZFS pool {pool}: udev does not know them"
         for pool in storage.pools(files)
         if f"ZFS pool {pool}" not in told
     ]
+
+
+def _members(files: HostFiles, disks: Iterable[storage.Use]) -> Iterator[HostNeed]:
+    members = storage.members(files, {use.device for use in disks})
+    return _below(files, "block", members)
 
 
 def _sorted(needs: Iterable[HostNeed], found: Sequence[Function]) -> tuple[HostNeed, ...]:
@@ -68,10 +74,9 @@ def _below(
             yield HostNeed(chain.address, f"{what} ({chain})")
 
 
-def _storage(files: HostFiles) -> Iterator[HostNeed]:
-    uses = storage.uses(files)
-    told = set()
-    for use in uses:
+def _storage(files: HostFiles, disks: Iterable[storage.Use]) -> Iterator[HostNeed]:
+    told: set[str] = set()
+    for use in disks:
         for chain in chains(files, "block", use.device):
             # A disk at the other end of a network is carried, not held.
             what = use.what.replace("holds", "carries", 1) if chain.is_remote else use.what
@@ -91,10 +96,6 @@ def _all_below(files: HostFiles, device: str) -> set[str]:
                 found.add(name)
                 ahead.append(name)
     return found
-
-
-def _network(files: HostFiles, environ: Mapping[str, str]) -> Iterator[HostNeed]:
-    yield from _below(files, "net", network.carried(files, environ))
 
 
 def _seat(files: HostFiles, environ: Mapping[str, str]) -> Iterator[HostNeed]:

@@ -13,7 +13,7 @@ from septum.machine.routes import (
     interfaces_of,
     interfaces_to,
 )
-from septum.machine.storage import file_system, mounts
+from septum.machine.storage import Mounted, file_system
 
 _LOGIN = "SSH_CONNECTION"
 
@@ -25,7 +25,9 @@ class Carried(NamedTuple):
     what: str
 
 
-def carried(files: HostFiles, environ: Mapping[str, str]) -> Iterator[Carried]:
+def carried(
+    files: HostFiles, environ: Mapping[str, str], mounted: Mounted
+) -> Iterator[Carried]:
     """The login's connection, default routes, and file systems that stand on other computers."""
     yield from _login(files, environ)
     for name in default_interfaces(files):
@@ -35,7 +37,7 @@ def carried(files: HostFiles, environ: Mapping[str, str]) -> Iterator[Carried]:
             # A tunnel: its own packets go through an interface with a way to some gateway.
             for other in gateway_interfaces(files):
                 yield Carried(other, f"carries the default route, which is a tunnel's ({name})")
-    yield from _file_systems(files)
+    yield from _file_systems(files, mounted)
 
 
 def _login(files: HostFiles, environ: Mapping[str, str]) -> Iterator[Carried]:
@@ -49,9 +51,9 @@ def _login(files: HostFiles, environ: Mapping[str, str]) -> Iterator[Carried]:
         yield Carried(interface, f"carries the login from {words[0]}")
 
 
-def _file_systems(files: HostFiles) -> Iterator[Carried]:
+def _file_systems(files: HostFiles, mounted: Mounted) -> Iterator[Carried]:
     """NFS, CIFS and others that say who serves them. nfs(5), mount.cifs(8)"""
-    for mount, _ in mounts(files):
+    for mount, _ in mounted:
         for option in mount.options.split(","):
             key, _, server = option.partition("=")
             if key != "addr":

@@ -7,7 +7,7 @@ and when something else holds it: a volume, a mirror, a pool.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from septum.layouts import sysfs
@@ -46,10 +46,14 @@ class Mount(NamedTuple):
     options: str
 
 
-def uses(files: HostFiles) -> list[Use]:
+# All mounts, and of which process the mount namespace is; "" for our own.
+Mounted = Sequence[tuple[Mount, str]]
+
+
+def uses(files: HostFiles, mounted: Mounted) -> list[Use]:
     """All uses of block devices, the telling ones first; a device may have several."""
-    found = [*_mounts(files), *_swaps(files), *_btrfs(files), *_bcachefs(files)]
-    return [*found, *_pools(files, {use.device for use in found})]
+    found = [*_mounts(files, mounted), *_swaps(files), *_btrfs(files), *_bcachefs(files)]
+    return [*found, *_pools(files, mounted, {use.device for use in found})]
 
 
 def held(files: HostFiles, told: set[str]) -> list[Use]:
@@ -105,10 +109,10 @@ def _plain(text: str) -> str:
     return _ESCAPED.sub(lambda found: chr(int(found[1], 8)), text)
 
 
-def _mounts(files: HostFiles) -> Iterator[Use]:
+def _mounts(files: HostFiles, mounted: Mounted) -> Iterator[Use]:
     """Block devices with a mounted file system, and those that a mount names besides."""
     told: set[str] = set()
-    for mount, process in mounts(files):
+    for mount, process in mounted:
         names = list(_devices(files, mount))
         if not process:
             told.update(names)
@@ -165,12 +169,12 @@ def pools(files: HostFiles) -> list[str]:
     return [name for name in files.names(_POOLS) if files.exists(f"{_POOLS}/{name}/state")]
 
 
-def _pools(files: HostFiles, told: set[str]) -> Iterator[Use]:
+def _pools(files: HostFiles, mounted: Mounted, told: set[str]) -> Iterator[Use]:
     """The disks of imported ZFS pools. ZFS tells nobody in sysfs: udev knows, by their labels."""
     imported = pools(files)
     if not imported:
         return
-    roots = {mount.source.partition("/")[0] for mount, _ in mounts(files)
+    roots = {mount.source.partition("/")[0] for mount, _ in mounted
              if mount.kind == "zfs" and mount.where == "/"}  # fmt: skip
     for name in files.names("/sys/class/block"):
         said = _udev(files, name)

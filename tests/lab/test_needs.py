@@ -33,7 +33,9 @@ try:
         print("FREE", __import__("subprocess").call("mount -o ro /dev/loop0 /mnt", shell=True))
 except HostProblem as problem:
     print(problem)
-print([use for use in storage.uses(HostFiles()) if use.device == "loop0"])
+files = HostFiles()
+used = storage.uses(files, tuple(storage.mounts(files)))
+print([use for use in used if use.device == "loop0"])
 """
 
 Python = Callable[..., str]

@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from septum.admin.cli import tables
 from septum.admin.cli.listing import in_json, table
 from septum.discovery.view import view
+from septum.machine.cautions import NO_RESET, cautions
 from septum.machine.model import Machine
 from septum.partitions.findings import UnsoundTable
 from septum.partitions.model import Partition, PartitionTable
@@ -62,7 +63,26 @@ def summary(sound: PartitionTable, machine: Machine) -> list[str]:
         # Only where a bus is presented as another are the two addresses not the same.
         moved = any(row["found_at"] != row["function"] for row in owned)
         lines += ["", table(owned, (*FUNCTIONS, *(("found_at",) if moved else ())))]
+    told = _cautions(sound, machine)
+    if told:
+        lines += ["", "bear in mind:"]
+    for one in told:
+        lines.append(f"  {one['function']} {one['because']}")
+        if one["remedy"]:
+            lines.append(f"    try: {one['remedy']}")
     return lines
+
+
+def _cautions(sound: PartitionTable, machine: Machine) -> list[dict[str, str]]:
+    """What a sound table's writer should know; that a function has no reset, the table says."""
+    functions = [machine.function(at) for one in sound.partitions for at in one.functions]
+    return [
+        {"function": str(function.address), "because": one.because, "remedy": one.remedy}
+        for function in functions
+        if function is not None and machine.hosted
+        for one in cautions(machine, function)
+        if one.because != NO_RESET
+    ]
 
 
 def _instance(partition: Partition) -> dict[str, object]:
@@ -109,6 +129,7 @@ def sound_json(sound: PartitionTable, machine: Machine, files_checked: bool) -> 
         "files_checked": files_checked,
         "platform": sound.platform,
         "instances": in_json(sound.partitions),
+        "cautions": _cautions(sound, machine),
     }
     return json.dumps(answer, indent=2)
 

@@ -11,13 +11,13 @@ import pytest
 
 from septum.admin.cli import check
 from septum.admin.cli.main import main
-from septum.machine.model import Machine
+from septum.machine.model import HostNeed, Machine
 from septum.partitions.draft import Draft
 from septum.platforms.pc import Pc
 from septum.settings import manual
 from tests.captured import LAB
 from tests.house.source import ROOT
-from tests.machines import a_machine
+from tests.machines import a_machine, address
 
 TABLE = """\
 [instances.blue]
@@ -50,6 +50,25 @@ def options(*words: str) -> Namespace:
     parser = ArgumentParser()
     check.arguments(parser)
     return parser.parse_args(words)
+
+
+def test_what_to_bear_in_mind_is_said(
+    table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use = HostNeed(address("01:00.0"), "is below br0 (enp1s0)")
+    elsewhere = HostNeed(address("02:00.0"), "shows something on a monitor (DP-1)")
+    machine = a_machine(name="here", host_uses=(use, elsewhere))
+    monkeypatch.setattr(Pc, "machine", lambda platform, draft: machine)
+    assert check.run(options(str(table))) == 0
+    text = capsys.readouterr().out
+    assert "bear in mind:\n  0000:01:00.0 Linux uses it: it is below br0 (enp1s0)" in text
+    assert "monitor" not in text
+    assert check.run(options(str(table), "--json")) == 0
+    (caution,) = json.loads(capsys.readouterr().out)["cautions"]
+    assert caution["function"] == "0000:01:00.0" and "below br0" in caution["because"]
+    monkeypatch.setattr(Pc, "machine", lambda platform, draft: a_machine())
+    check.run(options(str(table)))
+    assert "bear in mind" not in capsys.readouterr().out
 
 
 def test_a_sound_table_is_listed(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
