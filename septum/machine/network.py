@@ -9,9 +9,9 @@ from septum.machine.chains import chains
 from septum.machine.files import HostFiles
 from septum.machine.routes import (
     default_interfaces,
-    gateway_interfaces,
     interfaces_of,
     interfaces_to,
+    tunnel_interfaces,
 )
 from septum.machine.storage import Mounted, file_system
 
@@ -29,15 +29,14 @@ def carried(
     files: HostFiles, environ: Mapping[str, str], mounted: Mounted
 ) -> Iterator[Carried]:
     """The login's connection, default routes, and file systems that stand on other computers."""
-    yield from _login(files, environ)
-    for name in default_interfaces(files):
-        if chains(files, "net", name):
-            yield Carried(name, "carries the default route")
+    found = [*_login(files, environ)]
+    found += [Carried(name, "carries the default route") for name in default_interfaces(files)]
+    for one in (*found, *_file_systems(files, mounted)):
+        if chains(files, "net", one.interface):
+            yield one
         else:
-            # A tunnel: its own packets go through an interface with a way to some gateway.
-            for other in gateway_interfaces(files):
-                yield Carried(other, f"carries the default route, which is a tunnel's ({name})")
-    yield from _file_systems(files, mounted)
+            for other in tunnel_interfaces(files, one.interface):
+                yield Carried(other, f"{one.what} by the tunnel {one.interface}")
 
 
 def _login(files: HostFiles, environ: Mapping[str, str]) -> Iterator[Carried]:

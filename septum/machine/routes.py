@@ -81,9 +81,15 @@ def default_interfaces(files: HostFiles) -> list[str]:
     return sorted(found - {"lo"})
 
 
-def gateway_interfaces(files: HostFiles) -> list[str]:
-    """Those that lead to some gateway: where a tunnel's own packets go."""
-    return sorted({one.interface for one in routes(files) if any(one.gateway)})
+def tunnel_interfaces(files: HostFiles, name: str) -> list[str]:
+    """Through which of the others a tunnel's own packets go, or may go, at the worst."""
+    lines = files.read_text(f"{_NETWORK}/pppoe", "").splitlines()[1:]
+    ports = {line.split()[-1] for line in lines if line.split()}
+    if name.startswith("ppp") and ports:
+        return sorted(ports)
+    known = routes(files)
+    found = {one.interface for one in known if any(one.gateway)} - {name, "lo"}
+    return sorted(found or {one.interface for one in known} - {name, "lo"})
 
 
 def interfaces_to(files: HostFiles, address: str) -> list[str]:

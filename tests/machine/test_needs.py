@@ -207,14 +207,37 @@ def test_the_terminal_of_who_typed_it_stays() -> None:
         assert login_environment(CapturedFiles(files), {}) == {}
 
 
+HEAD = "Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT\n"
+
+
 def test_a_tunnels_own_packets_keep_their_interface() -> None:
     route = (
-        "Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT\n"
-        "tun0 00000000 0101A8C0 0003 0 0 0 00000000 0 0 0\n"
+        f"{HEAD}tun0 00000000 0101A8C0 0003 0 0 0 00000000 0 0 0\n"
         "enp15s0 09090909 0100030A 0007 0 0 0 FFFFFFFF 0 0 0\n"
     )
     found = reasons(changed(**{"self/net/route": route}))
-    assert ("0f:00.0", "carries the default route, which is a tunnel's (tun0) (enp15s0)") in found
+    assert ("0f:00.0", "carries the default route by the tunnel tun0 (enp15s0)") in found
+    assert not any(at == "10:00.0" for at, _ in found)
+
+
+def test_a_tunnel_within_the_house() -> None:
+    route = (
+        f"{HEAD}wg0 0000090A 00000000 0001 0 0 0 0000FFFF 0 0 0\n"
+        "enp16s0 0000080A 00000000 0001 0 0 0 0000FFFF 0 0 0\n"
+    )
+    files = changed(**{"self/net/route": route})
+    found = reasons(files, SSH_CONNECTION="10.9.0.2 40000 10.9.0.1 22")
+    assert ("10:00.0", "carries the login from 10.9.0.2 by the tunnel wg0 (enp16s0)") in found
+
+
+def test_a_line_by_pppoe_has_no_address_of_its_own() -> None:
+    route = f"{HEAD}ppp0 00000000 00000000 0001 0 0 0 00000000 0 0 0\n"
+    files = changed(**{"self/net/route": route}).entries
+    files["/proc/self/net/pppoe"] = (
+        b"Id       Address              Device\nC2E10000 5C:E2:8C:00:00:01    enp15s0\n"
+    )
+    found = reasons(CapturedFiles(files))
+    assert ("0f:00.0", "carries the default route by the tunnel ppp0 (enp15s0)") in found
 
 
 def test_a_port_of_a_virtual_switch() -> None:
