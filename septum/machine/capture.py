@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 
 from septum.errors import MachineProblem
 from septum.machine.files import HostFiles
 
+_OF_A_PROCESS = re.compile(r"^/proc/\d+/")  # one line for all of them
 _MOST_LINKS = 40  # as Linux follows
 _MOST_MEMBERS = 1 << 17
 _MOST_BYTES = 1 << 28
@@ -116,7 +118,7 @@ def pack(files: HostFiles, path: str) -> tuple[str, ...]:
 def gathered(files: HostFiles) -> tuple[dict[str, bytes | str | None], tuple[str, ...]]:
     """The entries of a capture, and the paths that could not be read."""
     entries: dict[str, bytes | str | None] = {}
-    left_out = set(files.refused)
+    left_out = {_OF_A_PROCESS.sub("/proc/*/", path) for path in files.refused}
     for path, kind in sorted(files.seen):
         try:
             _gather(files, path, kind, entries)

@@ -41,14 +41,14 @@ def linux(
     return Linux(_sorted(needs, found), _sorted(uses, found), tuple(_unknown(files, disks)))
 
 
-def _unknown(files: HostFiles, disks: Iterable[storage.Use]) -> list[str]:
-    """Pools that nobody here can tell the disks of."""
+def _unknown(files: HostFiles, disks: Iterable[storage.Use]) -> Iterator[str]:
+    """Pools that nobody here can tell the disks of, and what only root may see."""
     told = " ".join(use.what for use in disks)
-    return [
-        f"the disks of the ZFS pool {pool}: udev does not know them"
-        for pool in storage.pools(files)
-        if f"ZFS pool {pool}" not in told
-    ]
+    for pool in storage.pools(files):
+        if f"ZFS pool {pool}" not in told:
+            yield f"the disks of the ZFS pool {pool}: udev does not know them"
+    if "1" in files.names("/proc") and not files.read_link("/proc/1/ns/mnt"):
+        yield "what other processes have mounted for themselves: only root may look"
 
 
 def _members(files: HostFiles, disks: Iterable[storage.Use]) -> Iterator[HostNeed]:

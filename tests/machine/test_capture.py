@@ -77,6 +77,22 @@ def test_what_may_not_be_read_is_left_out_and_said(tmp_path: Path) -> None:
     assert opened(str(tmp_path / "c.tar.gz")).read_text("/open") == "y"
 
 
+def test_processes_of_others_are_left_out_in_one_line(tmp_path: Path) -> None:
+    """As a reader who is not root finds them."""
+
+    class Refusing(CapturedFiles):
+        def open_link(self, path: str) -> str:
+            if path.endswith("/ns/mnt") and "/self/" not in path:
+                raise PermissionError(13, "Permission denied")
+            return super().open_link(path)
+
+    files = Refusing(server().entries)
+    assert "only root may look" in inventory(files).unknown[-1]
+    assert pack(files, str(tmp_path / "c.tar.gz")) == ("/proc/*/ns/mnt",)
+    again = inventory(opened(str(tmp_path / "c.tar.gz")))
+    assert again.unknown == inventory(files).unknown
+
+
 def test_a_process_that_has_ended_since_was_not_left_out(tmp_path: Path) -> None:
     files = server()
     files.read_text("/proc/812/mountinfo")
