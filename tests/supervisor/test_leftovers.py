@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -18,7 +16,7 @@ from septum.host.runtime import RunDirectory
 from septum.machine.readiness import Check
 from septum.supervisor.leftovers import leftovers
 from tests.supervisor.desk import BLUE_FUNCTION as BLUE
-from tests.supervisor.desk import Desk, a_desk, until
+from tests.supervisor.desk import Desk, a_desk
 
 DEAD = Process(4_000_000, 1)
 
@@ -88,27 +86,37 @@ def test_a_function_that_is_kept_from_its_driver(desk: Desk, root: Path) -> None
     assert check.answer == "poor" and BLUE in check.found and "driver_override" in check.remedy
 
 
-def test_instances_whose_supervisor_was_killed(desk: Desk, root: Path) -> None:
-    desk.environment["SEPTUM_PATIENCE"] = "0.2"
-    desk.type("up", desk.table("claim deaf", ""))
+def test_what_runs_is_no_leftover(desk: Desk, root: Path) -> None:
+    desk.type("up", desk.table("claim", ""))
     checks = found(desk.directory, root)
-    assert checks["supervisor"].found == "it runs" and checks["instances"].answer == "yes"
-    supervisor = desk.supervisor()
-    assert supervisor is not None
-    blue = processes.read_process(desk.directory.process_of("blue"))
-    assert blue is not None
-    os.kill(supervisor.number, signal.SIGKILL)
-    until("it is dead", lambda: not supervisor.is_alive)
-    check = found(desk.directory, root)["instances"]
-    assert check.answer == "no" and "without a supervisor: blue" in check.found
-    os.kill(blue.number, signal.SIGKILL)
-    until("blue is dead", lambda: not blue.is_alive)
+    assert checks["supervisor"].found == "it runs"
+    assert {check.answer for check in checks.values()} == {"yes"}
+
+
+def test_an_instance_whose_supervisor_and_heir_are_no_more(desk: Desk, root: Path) -> None:
+    desk.directory.make_instance("blue")
+    child = subprocess.Popen(["sleep", "1000"])
+    try:
+        write_process(desk.directory.process_of("blue"), processes.process(child.pid))
+        check = found(desk.directory, root)["instances"]
+        assert check.answer == "no" and "without a supervisor: blue" in check.found
+    finally:
+        child.kill()
+        child.wait()
+    Path(desk.directory.control).touch()
+    Journal(desk.directory.claims).write(Entry(BLUE, "e1000e", "", DEAD, "blue"))
     checks = found(desk.directory, root)
     assert checks["instances"].answer == "poor" and "blue" in checks["instances"].found
     assert "the supervisor's socket" in checks["instances"].found
     assert BLUE in checks["claims"].found
     desk.type("ps")
     assert {check.answer for check in found(desk.directory, root).values()} == {"yes"}
+
+
+def test_one_that_runs_alone_is_no_leftover(desk: Desk, root: Path) -> None:
+    desk.directory.make_instance("blue")
+    write_process(desk.directory.alone_of("blue"), this_process())
+    assert found(desk.directory, root)["instances"].answer == "yes"
 
 
 def test_a_supervisor_that_does_not_answer(desk: Desk, root: Path) -> None:
