@@ -16,7 +16,6 @@ taken back) and rows; rows alone; or {"error": {"what", "because", "remedy"}}.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -31,7 +30,6 @@ from septum.units import PciAddress
 LONGEST_TEXT = 8 << 10  # characters of what people are to read
 LONGEST_WAIT = 86400.0  # seconds
 MOST_AT_ONCE = 64  # instances in one question
-_NAME = re.compile(r"[a-z0-9-]{1,32}")
 _BARS = range(6)  # PCI 3.0, 6.2.5.1: an endpoint has six
 _ADDRESS_BITS = 52  # of memory: no x86 processor and no Alpha has more
 
@@ -80,7 +78,11 @@ TEXT = Field(
 )
 NAME = Field(
     "an instance's name (1 to 32 of a to z, 0 to 9 and -)",
-    lambda one: isinstance(one, str) and bool(_NAME.fullmatch(one)),
+    lambda one: (
+        isinstance(one, str)
+        and bool(settings.INSTANCE_NAME.fullmatch(one))
+        and one not in settings.RESERVED_NAMES
+    ),
 )
 FLAG = Field("true or false", lambda one: isinstance(one, bool))
 OBJECT = Field("an object", lambda one: isinstance(one, dict))
@@ -122,6 +124,21 @@ EVENTS: Mapping[str, Fields] = {
         "reason": optional(TEXT),
         "detail": optional(TEXT),
     },
+}
+# What every row about an instance has at least: the supervisor makes it, commands rely on it.
+_STRING = Field("a text", lambda one: isinstance(one, str))
+ROW: Fields = {
+    "name": NAME,
+    "state": STATE,
+    "pid": optional(number(0, 1 << 31)),
+    "processors": each(number(0, 1 << 16), 1 << 16),
+    "memory": optional(number(0, 1 << 63)),
+    "functions": each(_STRING, 1 << 16),
+    "uptime": optional(number(0, 1 << 40)),
+    "ending": _STRING,
+    "kept": each(_STRING, 1 << 16),
+    "reason": _STRING,
+    "detail": _STRING,
 }
 DONE: Fields = {"done": FLAG, "gone": FLAG, "rows": ROWS}
 
@@ -185,19 +202,21 @@ def reported(message: Message) -> str:
 
 
 def answered(message: Message | None) -> Message | None:
-    """An answer, as it was declared; the Problem it carries, or one when it makes no sense."""
+    """An event, or done, as declared; the Problem it carries, or one when it makes no sense."""
     if message is None:
         return None
     raise_error(message)
     if "done" in message:
-        return _checked(message, "", DONE)
+        _checked(message, "", DONE)
+        instances_of(message)
+        return message
     if "event" in message:
         event = message["event"]
         fields = EVENTS.get(event) if isinstance(event, str) else None
         if fields is None:
             raise Problem("an answer makes no sense", because=f"its event is {_shown(event)}")
         return _checked(message, "event", fields)
-    return _checked(message, "", {"rows": ROWS})
+    raise Problem("an answer makes no sense", because="it is no event, and not done either")
 
 
 def rows_of(message: Message) -> list[Message]:
@@ -205,6 +224,14 @@ def rows_of(message: Message) -> list[Message]:
     raise_error(message)
     _checked(message, "", {"rows": ROWS})
     return list(message["rows"])
+
+
+def instances_of(message: Message) -> list[Message]:
+    """The rows of an answer about instances, each with what it must have; or its Problem."""
+    rows = rows_of({"rows": message["rows"]} if "rows" in message else message)
+    for row in rows:
+        _checked({key: row[key] for key in ROW if key in row}, "", ROW)
+    return rows
 
 
 def _checked(message: Message, word: str, fields: Fields) -> Message:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from septum.units import GiB, KiB, MiB, PciAddress, parse_size, size_text
 
+INSTANCE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 # Septum's own files beside the instances', in the run directory and among the logs.
 RESERVED_NAMES = ("claims", "control", "heir", "lock", "log", "supervisor")
 

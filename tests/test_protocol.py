@@ -105,6 +105,8 @@ def test_what_lacks_and_what_is_too_much_is_named() -> None:
     [
         ({"name": "../../etc"}, "name"),
         ({"name": "x" * 33}, "name"),
+        ({"name": "supervisor"}, "name"),
+        ({"name": "--help"}, "name"),
         ({"on_reboot": "explode"}, "on_reboot"),
         ({"interrupts": "never"}, "interrupts"),
         ({"kernel": ""}, "kernel"),

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from septum.partitions.case import Case
 from septum.partitions.findings import Finding
-from septum.settings import RESERVED_NAMES
+from septum.settings import INSTANCE_NAME, RESERVED_NAMES
 from septum.units import HUGE_PAGE, MiB, Span, align_up, size_text
 
 SMALLEST = 32 * MiB  # a stock kernel does not reach init with less
 MOST_PROCESSORS = 255  # APIC ids 0 to 254: a message has eight bits for them. SDM 3A, 11.11.1
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 
 def somebody_is_there(case: Case) -> Iterator[Finding]:
@@ -30,7 +28,7 @@ def names_are_plain(case: Case) -> Iterator[Finding]:
     seen: dict[str, str] = {}
     for instance in case.draft.instances:
         name, key = instance.name, ("instances", instance.name)
-        if not _NAME.fullmatch(name):
+        if not INSTANCE_NAME.fullmatch(name):
             yield case.finding(
                 key,
                 f'"{name}" is not a name for an instance',

@@ -40,6 +40,7 @@ LOOK_SECONDS = 1.0  # between looks whether an asker has kept us for too long
 LONGEST_SLEEP = 3600.0  # seconds; more than epoll takes is no moment at all
 MOST_ASKERS = 32
 MOST_UNFINISHED = 4 * LONGEST_LINE  # bytes of messages that are not whole yet, of all askers
+MOST_UNSENT = 8 << 20  # bytes that one asker may leave unread
 QUESTIONS_AT_ONCE = 8  # of one asker, before the others have their turn
 
 
@@ -129,7 +130,7 @@ class Supervisor:
                 Asker(stream, 0).let_go(f"{MOST_ASKERS} others ask already")
                 return
             self.let_go(min(idle, key=lambda one: one.asked_at), "others want to ask")
-        asker = Asker(stream, LONGEST_LINE, self.place.asker_patience)
+        asker = Asker(stream, LONGEST_LINE, self.place.asker_patience, MOST_UNSENT)
         self.askers.append(asker)
         self.selector.register(asker, selectors.EVENT_READ, partial(self.asked, asker))
 

@@ -153,6 +153,13 @@ class ProcessKeeper(Keeper):
             return
         if messages is None:
             self.selector.unregister(child.reports)
+            if instance.state == STARTING and not instance.last_resorts:
+                # It ends, as a rule. One that goes on can tell nobody any more that it runs.
+                now = time.monotonic()
+                instance.last_resorts = [
+                    (now + STOP_SECONDS, signal.SIGTERM),
+                    (now + 2 * STOP_SECONDS, signal.SIGKILL),
+                ]
 
     def heed(self, instance: Instance, child: Child, message: Message) -> None:
         """Take note of one report; Problem when it makes no sense, or there are far too many."""

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import resource
+import signal
 import socket
 import threading
 import time
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from septum.host.channel import Conversation, ask, connect
+from septum.host.channel import Conversation, ask, connect, listen
 from septum.messages import encode
 from tests.supervisor.desk import Desk, a_desk, until
 from tests.supervisor.fakes import NONSENSE
@@ -286,3 +287,57 @@ def test_an_instance_that_floods_its_supervisor_is_cut_off(desk: Desk) -> None:
     assert [row["state"] for row in desk.rows().values()] == ["running", "running"]
     assert desk.type("down").returncode == 0
     assert json.loads(desk.type("ps", "--json").stdout) == []
+
+
+def test_an_instance_that_falls_silent_before_it_runs_is_ended(tmp_path: Path) -> None:
+    """Its reports are closed, and it goes on: nobody would ever hear that it runs."""
+    from tests.supervisor.test_loop import Instances
+
+    one = Instances(tmp_path)
+    one.theirs.close()
+    one.keeper.reported(one.instance)
+    assert not one.is_heard
+    assert [number for _, number in one.instance.last_resorts] == [signal.SIGTERM, signal.SIGKILL]
+    one.keeper.selector.close()
+    one.child.reports.close()
+
+
+# ---- a hostile supervisor
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"nonsense\n",
+        b"[" * 100_000 + b"\n",
+        b'{"rows": 7}\n',
+        b'{"rows": [7]}\n',
+        b'{"event": "dance", "instance": "blue"}\n',
+        b'{"event": "stage", "instance": "../blue", "text": "x"}\n',
+        b'{"done": "yes"}\n',
+        b'{"rows": [{}], "done": true, "gone": false}\n',
+        b'{"rows": [{"name": "blue", "state": "running", "kept": 7}]}\n',
+        b'{"error": 7}\n',
+        b'{"error": {"what": ["x"]}}\n',
+        b"x" * (17 << 20),
+        b"",
+    ],
+    ids=lambda answer: answer[:24].decode(),
+)
+def test_a_command_says_what_is_wrong_with_an_answer(desk: Desk, answer: bytes) -> None:
+    desk.directory.make()
+    with listen(desk.directory.control) as server:
+        server.setblocking(True)
+
+        def serve() -> None:
+            while True:
+                with server.accept()[0] as stream, suppress(OSError):
+                    stream.recv(1 << 16)
+                    stream.sendall(answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        for words in (("ps",), ("down", "blue"), ("up", desk.table(), "blue")):
+            typed = desk.type(*words)  # which looks for a traceback
+            assert typed.returncode == 1 and typed.stderr.startswith("septum: "), words
+        # One who leaves without an answer stays a socket's file, as a dead supervisor's does.
+    os.unlink(desk.directory.control)

@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 
 from septum import protocol
 from septum.admin.cli import tables
+from septum.host.channel import ask
 from septum.host.journal import Journal
 from septum.host.runtime import RunDirectory
 from septum.messages import Message
@@ -49,10 +50,9 @@ def listed() -> list[Message]:
         print(line, file=sys.stderr)
     if conversation is None:
         return alone
-    conversation.tell(protocol.question("list"))
-    answer = conversation.hear()
     conversation.close()
-    return [*(protocol.rows_of(answer) if answer is not None else ()), *alone]
+    answer = ask(place.directory.control, protocol.question("list"), "the supervisor")
+    return [*protocol.instances_of(answer), *alone]
 
 
 def alone_rows(directory: RunDirectory) -> list[Message]:

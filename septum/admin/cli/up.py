@@ -94,7 +94,7 @@ def memory_of_active(place: Workplace) -> dict[str, int]:
     if conversation is None:
         return {}
     conversation.tell(protocol.question("list"))
-    rows = protocol.rows_of(conversation.hear() or {"rows": []})
+    rows = protocol.instances_of(conversation.hear() or {"rows": []})
     conversation.close()
     return {row["name"]: row["memory"] for row in rows if row["state"] in ACTIVE}
 
