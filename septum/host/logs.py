@@ -7,6 +7,7 @@ and a process that may open nothing any more can do it with the files it holds.
 
 from __future__ import annotations
 
+import glob
 import os
 import sys
 from contextlib import suppress
@@ -22,6 +23,14 @@ def say(text: str) -> None:
         os.write(2, f"{text}\n".encode("utf-8", "backslashreplace"))
     if _output is not None:
         _output.turn_when_full()
+
+
+def tidy(path: str) -> None:
+    """Remove older ones that nothing was written to: who held them open may not have been let."""
+    for older in glob.glob(f"{glob.escape(path)}.[0-9]*"):
+        with suppress(OSError):
+            if not os.path.getsize(older):
+                os.unlink(older)
 
 
 class Log:

@@ -238,6 +238,8 @@ class ProcessKeeper(Keeper):
                 self.say(instance, line)
 
         def leave() -> None:
+            logs.tidy(self.place.directory.log_of(instance.name))
+            logs.tidy(self.place.directory.messages_of(instance.name))
             self.place.directory.remove_instance(instance.name)
 
         problems = []

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from septum.host import logs
 from septum.host.logs import Log
 
 SIZE, COUNT = 1000, 3
@@ -95,6 +96,15 @@ def test_none_stays_that_nothing_was_written_to(tmp_path: Path) -> None:
     log.write(b"hello")
     log.close()
     assert files(path) == {"blue.log": 5}
+
+
+def test_what_a_confined_process_left_empty_is_removed_by_others(tmp_path: Path) -> None:
+    for name in ("blue.log", "blue.log.1", "blue.log.2", "blue.logs", "bluexlog.1"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "blue.log.2").write_text("x")
+    logs.tidy(str(tmp_path / "blue.log"))
+    left = sorted(one.name for one in tmp_path.iterdir())
+    assert left == ["blue.log", "blue.log.2", "blue.logs", "bluexlog.1"]
 
 
 def test_a_full_disk_stops_nobody() -> None:

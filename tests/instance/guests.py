@@ -51,6 +51,18 @@ HI = code(
     "b048ee",  # mov al, 'H'; out dx, al
     "b069ee",  # mov al, 'i'; out dx, al
 )
+def chatter(count: int) -> bytes:
+    """Write so many bytes to the serial port, as fast as it goes."""
+    return code(
+        "66baf803",  # mov dx, 0x3f8
+        "b9" + dword(count),  # mov ecx, count
+        "88c8",  # again: mov al, cl
+        "ee",  # out dx, al
+        "ffc9",  # dec ecx
+        "75f9",  # jnz again
+    )
+
+
 TRIPLE_FAULT = code("0f0b")  # ud2, and no interrupt table
 SCAN = code(
     "bf" + dword(RESULT),  # mov edi, RESULT

@@ -19,7 +19,7 @@ import pytest
 from septum.engine.kvm.machine import VirtualMachine
 from septum.errors import GuestProblem, HostProblem
 from septum.host.apart import apart
-from septum.host.channel import ask
+from septum.host.channel import ask, connect
 from septum.host.memory import GuestMemory
 from septum.host.runtime import RunDirectory
 from septum.instance import boot
@@ -148,6 +148,46 @@ def test_it_lives_confined_and_answers_everything(tmp_path: Path) -> None:
     assert all("rows" in answers[word] for word in answers if word != "status")
     assert any(row["request"] == "IPI" for row in answers["interrupts"]["rows"])
     assert "Seccomp:\t2" in answers["status"]["text"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a user away")
+def test_confined_its_log_begins_anew_and_who_is_attached_reads_on(tmp_path: Path) -> None:
+    """What it may open nothing for any more; and a reader of the console sees no difference."""
+    count, size = 150_000, 64 << 10
+    life = Life(tmp_path, guests.chatter(count) + SPIN)
+    life.partition = life.partition._replace(log_size=size, log_count=2)
+    heard = bytearray()
+
+    def read() -> None:
+        stream = until_there(life.directory.console_of("blue"))
+        with stream:
+            stream.settimeout(60)
+            while len(heard) < count and (data := stream.recv(1 << 16)):
+                heard.extend(data)
+        life.ask(ask="stop")
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    ending = apart(
+        lambda: boot.run(life.partition, a_machine(), life.directory, life.report, confined=True),
+        lambda: None,
+    )
+    reader.join()
+    assert ending == Ending("stopped")
+    written = bytes(number & 0xFF for number in range(count, 0, -1))
+    assert bytes(heard) == written[-len(heard) :] and len(heard) >= 64 << 10
+    older = Path(life.directory.log_of("blue") + ".1").read_bytes()
+    assert len(older) == size and len(life.said) == count % size
+    assert (older + life.said) == written[-size - count % size :]
+
+
+def until_there(path: str) -> socket.socket:
+    """A connection to a socket that will be there soon."""
+    deadline = time.monotonic() + 20
+    while (stream := connect(path)) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return stream
 
 
 def status_of(life: Life) -> str:

@@ -46,6 +46,7 @@ def test_two_instances_start_are_listed_and_stop(desk: Desk) -> None:
     assert down.returncode == 0, down.stderr
     assert "blue: stopped; everything is given back" in down.stdout
     assert desk.is_tidy()
+    assert not list(Path(desk.directory.logs).glob("*.log.*")), "older logs that are empty"
     until("the supervisor leaves", lambda: not os.path.exists(desk.directory.control))
     assert desk.type("ps").stdout == "no instances\n"
 

@@ -131,7 +131,10 @@ class Alone:
         processes.end_on_terminate()
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
+        from septum.host import logs
+
         self.directory.remove_instance(self.name)
+        logs.tidy(self.directory.log_of(self.name))
 
 
 class Keyboard:
