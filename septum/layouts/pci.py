@@ -696,6 +696,10 @@ BRIDGE_SUBSYSTEM_SIZE = 8
 SATA_SIZE = 8  # Serial ATA AHCI 1.3.1, 2.4
 
 
+class AccessControlCapabilities(Register, offset=0x04, width=16):
+    """What of AccessControl a port can do: the same bits. PCIe 7.7.8.2."""
+
+
 class AccessControl(Register, offset=0x06, width=16):
     """What a port does with what comes from below it. PCIe 7.7.8.3."""
 

@@ -65,6 +65,8 @@ def _is_apart(port: Function) -> bool:
         return True
     for item in port.capabilities:
         if item.extended and item.identity == pci.ExtendedCapabilityId.ACCESS_CONTROL_SERVICES:
+            able = value(port.configuration, pci.AccessControlCapabilities, item.offset)
             control = value(port.configuration, pci.AccessControl, item.offset)
-            return control & _NEEDED == _NEEDED
+            # As Linux has it, what a port cannot be told it does not let happen
+            return control & _NEEDED & able == _NEEDED & able
     return False

@@ -49,6 +49,14 @@ def test_half_of_it_is_not_enough(bit: str) -> None:
     assert reach(machine, BELOW[0]) == list(BELOW[1:])
 
 
+def test_what_a_port_cannot_be_told_is_not_asked_of_it() -> None:
+    some = pci.AccessControl.mask("source_validation", "request_redirect")
+    machine = with_access_control(inventory(two_roots()), *PORTS, able=some, control=some)
+    assert reach(machine, BELOW[0]) == []
+    machine = with_access_control(inventory(two_roots()), *PORTS, able=some, control=some & ~1)
+    assert reach(machine, BELOW[0]) == list(BELOW[1:])
+
+
 def test_who_may_not_read_it_believes_linux() -> None:
     machine = with_access_control(inventory(two_roots()), *PORTS, control=0, size=256)
     assert all(reach(machine, address) == [] for address in BELOW)
