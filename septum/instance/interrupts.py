@@ -19,7 +19,7 @@ from septum.host.processes import more_files
 from septum.host.vfio import Device
 from septum.interrupts import table as words
 from septum.interrupts.counted import Counted, added_up, counts
-from septum.interrupts.routes import Message, Numbers
+from septum.interrupts.routes import Numbers, RoutedMessage
 from septum.interrupts.table import InterruptTable, Own, Refused
 from septum.layouts import vfio
 from septum.machine.model import Function
@@ -90,11 +90,11 @@ class Routes:
         self.name = name  # the instance's
         self.say = say
         self.numbers = Numbers()
-        self._messages: dict[int, Message] = {}
+        self._messages: dict[int, RoutedMessage] = {}
         self._table = RoutingTable()
         machine.route(self._table)
 
-    def set(self, message: Message) -> None:
+    def set(self, message: RoutedMessage) -> None:
         """Add or change one message; nothing when it is there already."""
         if self._messages.get(message.gsi) != message:
             self._messages[message.gsi] = message
@@ -254,7 +254,7 @@ class DeviceInterrupts:
         vector = self._vector(self.kind, number)
         if not vector.gsi:
             vector.gsi = self.routes.numbers.take(1)[0]
-        self.routes.set(Message(vector.gsi, address, data))
+        self.routes.set(RoutedMessage(vector.gsi, address, data))
         if number not in self._connected:
             self.routes.machine.irqfd(vector.event, vector.gsi)
             self._connected.add(number)

@@ -11,7 +11,7 @@ FIRST_MESSAGE = 24  # after the pins of one IOAPIC
 LAST = FIRST_MESSAGE + 4096 - 38 - 1
 
 
-class Message(NamedTuple):
+class RoutedMessage(NamedTuple):
     """A message-signalled interrupt: what a device writes where. PCI 3.0, 6.8."""
 
     gsi: int

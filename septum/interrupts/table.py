@@ -33,7 +33,7 @@ REQUIRED = (NMI, MACHINE_CHECK, TIMER, INTERPROCESSOR, CYCLE_COUNTER)
 INTX, MSI, MSIX = "INTx", "MSI", "MSI-X"
 _PINS = "?ABCD"
 
-Message = tuple[int, int]  # address, data
+MessageWords = tuple[int, int]  # address, data
 Device = PciAddress | str  # a function, or an ISA device by its name
 
 
@@ -192,7 +192,7 @@ class InterruptTable:
         return self._connected(request, by, address, line, handler)
 
     def connect_message(
-        self, by: str, address: PciAddress, kind: str, number: int, line: str, message: Message
+        self, by: str, address: PciAddress, kind: str, number: int, line: str, message: MessageWords
     ) -> Row | Refused:
         """May a vector of a function reach an instance as this message? Then it is connected.
 

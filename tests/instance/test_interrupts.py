@@ -226,7 +226,7 @@ def test_one_message_of_many_costs_what_one_of_few_does(room_for_files: None) ->
     written: list[int] = []
 
     class Counted(RoutingTable):
-        def put(self, message: routes.Message) -> None:
+        def put(self, message: routes.RoutedMessage) -> None:
             before = bytes(self.text)
             super().put(message)
             changed = zip(before, self.text, strict=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from septum.interrupts.routes import Message
+from septum.interrupts.routes import RoutedMessage
 from septum.layouts import kvm
 
 
@@ -16,7 +16,7 @@ class RoutingTable:
         self.text = bytearray(_PINS)
         self._places: dict[int, int] = {}  # by GSI: where its entry stands
 
-    def put(self, message: Message) -> None:
+    def put(self, message: RoutedMessage) -> None:
         """Add a message, or change the one of its GSI."""
         place = self._places.setdefault(message.gsi, len(self.text))
         self.text[place : place + kvm.IrqRoutingEntry.SIZE] = bytes(_message(message))
@@ -41,7 +41,7 @@ def _pins() -> bytes:
     return b"".join(map(bytes, (kvm.IrqRoutingHeader(nr=len(pins)), *pins)))
 
 
-def _message(message: Message) -> kvm.IrqRoutingEntry:
+def _message(message: RoutedMessage) -> kvm.IrqRoutingEntry:
     return kvm.IrqRoutingEntry(
         gsi=message.gsi,
         type=kvm.IRQ_ROUTING_MSI,

@@ -12,7 +12,7 @@ import pytest
 from septum.engine.kvm.machine import VirtualMachine
 from septum.engine.kvm.routing import RoutingTable
 from septum.errors import HostProblem
-from septum.interrupts.routes import FIRST_MESSAGE, LAST, Message
+from septum.interrupts.routes import FIRST_MESSAGE, LAST, RoutedMessage
 from septum.layouts import kvm, msr
 from septum.memory.mtrr import uncached
 from septum.units import GiB, MiB, Span
@@ -25,8 +25,8 @@ has_kvm = pytest.mark.skipif(
 
 def test_routes_have_every_pin_and_the_messages_behind_them() -> None:
     given = RoutingTable()
-    given.put(Message(24, 0xFEE00000, 0x31))
-    given.put(Message(24, 0x1_FEE01000, 0x4023))
+    given.put(RoutedMessage(24, 0xFEE00000, 0x31))
+    given.put(RoutedMessage(24, 0x1_FEE01000, 0x4023))
     table = entries(bytes(given.text))
     pins = [(e.gsi, e.word0, e.word1) for e in table[:-1]]
     assert all(e.type == kvm.IRQ_ROUTING_IRQCHIP for e in table[:-1])
@@ -73,7 +73,7 @@ def test_interrupts_are_connected_and_disconnected() -> None:
     event, unmask = os.eventfd(0), os.eventfd(0)
     with VirtualMachine() as machine:
         table = RoutingTable()
-        table.put(Message(24, 0xFEE00000, 0x31))
+        table.put(RoutedMessage(24, 0xFEE00000, 0x31))
         machine.route(table)
         machine.irqfd(event, 24)
         with pytest.raises(HostProblem, match="IRQFD"):
@@ -137,9 +137,9 @@ def test_what_is_no_file_of_vfio_is_refused() -> None:
 def test_kvm_takes_as_many_messages_as_there_are_numbers() -> None:
     table = RoutingTable()
     for gsi in range(FIRST_MESSAGE, LAST + 1):
-        table.put(Message(gsi, 0xFEE00000, 0x31))
+        table.put(RoutedMessage(gsi, 0xFEE00000, 0x31))
     with VirtualMachine() as machine:
         machine.route(table)
-        table.put(Message(LAST + 1, 0xFEE00000, 0x31))
+        table.put(RoutedMessage(LAST + 1, 0xFEE00000, 0x31))
         with pytest.raises(HostProblem, match="GSI_ROUTING"):
             machine.route(table)

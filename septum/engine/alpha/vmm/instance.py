@@ -24,7 +24,7 @@ from septum.engine.alpha.vmm.requests import drir
 from septum.engine.alpha.vmm.view.bars import Bars
 from septum.engine.alpha.vmm.view.chipset import Chipset, Requests
 from septum.engine.alpha.vmm.view.dma_memory import DmaMemory
-from septum.engine.alpha.vmm.view.function import OwnedFunction
+from septum.engine.alpha.vmm.view.function import FunctionOnHose
 from septum.engine.alpha.vmm.view.host_bridge import HostBridge
 from septum.engine.alpha.vmm.view.ports import IsaDevices, Ports, forwarded
 from septum.engine.alpha.vmm.view.windows import TablePlaces
@@ -217,11 +217,11 @@ class Instance:
         """What answers on its buses, and its functions' registers."""
         read, write = self.world.computer.read, self.world.computer.write
         self.bars = Bars(self.pal, self.seen, read, write)
-        self.owned: dict[PciAddress, OwnedFunction] = {}  # by the machine's address
+        self.owned: dict[PciAddress, FunctionOnHose] = {}  # by the machine's address
         for function in self.seen.functions:
             at = self.seen.machine(function.address)
             line = self.routing.gsi_of.get(function.address, 0)
-            one = OwnedFunction(function, at, line, read, write)
+            one = FunctionOnHose(function, at, line, read, write)
             one.withdraw = partial(self._bars_change, self.bars.withdraw, one)
             one.place = partial(self._bars_change, self.bars.place, one)
             one.quiet()
@@ -229,7 +229,7 @@ class Instance:
         spaces = {one.function.address: one for one in self.owned.values()}
         self.responder = Responder(self.seen, spaces, pci_emulated.played(self.seen))
 
-    def _bars_change(self, change: Callable[..., None], one: OwnedFunction) -> None:
+    def _bars_change(self, change: Callable[..., None], one: FunctionOnHose) -> None:
         change(one.function, one.bars)
 
     def _make_chipset(self) -> None:

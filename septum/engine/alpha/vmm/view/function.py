@@ -15,7 +15,7 @@ from septum.units import PciAddress
 _PLACING = (Effect.COMMAND, Effect.BAR)
 
 
-class OwnedFunction:
+class FunctionOnHose:
     """One function of an instance: as it sees it, and where it is on the machine.
 
     `withdraw` and `place` are called when its BARs change: before it is written, and after.
