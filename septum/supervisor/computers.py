@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -62,7 +63,11 @@ class ComputerKeeper(Keeper):
             self.begin()
         if self.computer is None:
             return
-        for name, ending in self.computer.step():
+        try:
+            ended = self.computer.step()
+        except Exception as error:  # noqa: BLE001  a bug that an instance found is all of theirs
+            ended = [(one.name, bug(error)) for one in self.active()]
+        for name, ending in ended:
             instance = self.instances[name]
             self.end(instance, ending)
             if instance.wants_restart and not self.is_ending and ending.reason == "reset":
@@ -82,9 +87,11 @@ class ComputerKeeper(Keeper):
             try:
                 machine, directory = started[0].machine, self.place.directory
                 self.computer = self.platform.switch_on(machine, partitions, directory, say)
-            except Problem as problem:
+            except Exception as error:  # noqa: BLE001  what cannot be switched on has ended
+                known = isinstance(error, Problem)
+                ending = Ending("failed", str(error)) if known else bug(error)
                 for one in started:
-                    self.end(one, Ending("failed", str(problem)))
+                    self.end(one, ending)
                 return
         for one in started:
             self.begin_one(self.computer, one)
@@ -130,3 +137,9 @@ class ComputerKeeper(Keeper):
             self.watched.clear()
             self.computer.close()
             self.computer = None
+
+
+def bug(error: Exception) -> Ending:
+    """How instances end by what nobody expected; the log has the rest."""
+    sys.excepthook(type(error), error, error.__traceback__)
+    return Ending("failed", f"a bug, {type(error).__name__}: {error} (see supervisor.log)")

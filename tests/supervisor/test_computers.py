@@ -38,7 +38,7 @@ class FalseComputer:
         self.ends: list[tuple[str, Ending]] = []
         self.refuses: set[str] = set()
         self.pipe = os.pipe()
-        self.is_closed = False
+        self.is_closed = self.is_broken = False
 
     def add(self, partition: Partition, report: Report) -> None:
         if partition.name in self.refuses:
@@ -47,6 +47,8 @@ class FalseComputer:
         report("stage", {"text": "added"})
 
     def step(self) -> list[tuple[str, Ending]]:
+        if self.is_broken:
+            raise OverflowError("int too large")
         ended, self.ends = self.ends, []
         return ended
 
@@ -176,3 +178,32 @@ def test_a_reset_starts_it_again_where_the_table_says_so(desk: Desk) -> None:
     assert desk.states()["green"] == STOPPED
     desk.keeper.work()
     assert desk.states()["blue"] == RUNNING
+
+
+def test_a_bug_in_the_computer_ends_what_ran_on_it_and_no_more(
+    desk: Desk, capfd: pytest.CaptureFixture[str]
+) -> None:
+    desk.up(partition("blue"), partition("green"))
+    desk.computers[0].is_broken = True
+    desk.keeper.work()
+    assert desk.states() == {"blue": FAILED, "green": FAILED}
+    assert desk.computers[0].is_closed and desk.keeper.next_moment() is None
+    ending = desk.keeper.instances["blue"].ending
+    assert ending is not None and "OverflowError" in ending.detail
+    assert "Traceback" in capfd.readouterr().err
+    desk.up(partition("red"))
+    assert desk.states()["red"] == RUNNING, "the next start gets another computer"
+
+
+def test_a_computer_that_cannot_even_be_made_is_said(
+    desk: Desk, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*world: Any) -> FalseComputer:
+        raise KeyError("hose")
+
+    desk.platform.switch_on = broken
+    desk.up(partition("blue"))
+    assert desk.states() == {"blue": FAILED}
+    ending = desk.keeper.instances["blue"].ending
+    assert ending is not None and "KeyError" in ending.detail
+    assert "Traceback" in capfd.readouterr().err
