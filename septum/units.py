@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import NamedTuple, NewType
 
@@ -17,6 +18,9 @@ HUGE_PAGE = 2 * MiB
 _PCI_ADDRESS = re.compile(r"(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}):([01][0-9a-f])\.([0-7])", re.I)
 _SIZE = re.compile(r"(\d+)\s*(|[KMGT])(?:i?B)?", re.I)
 _FACTORS = {"": 1, "K": KiB, "M": MiB, "G": GiB, "T": GiB << 10}
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?", re.I)
+_SECONDS = (86400, 3600, 60, 1)  # of a day, an hour, a minute, a second
+LONGEST_DURATION = 86400 * 7  # seconds; more is a slip of the finger
 
 
 class PciAddress(NamedTuple):
@@ -77,6 +81,34 @@ def size_text(size: int) -> str:
         if size and size % _FACTORS[letter] == 0:
             return f"{size // _FACTORS[letter]}{letter}"
     return str(size)
+
+
+def parse_duration(text: object) -> float:
+    """Seconds of "60s", "2m", "1h30m", "90" or 90; ValueError: none of these, or over a week."""
+    if isinstance(text, int | float) and not isinstance(text, bool):
+        if not 0 <= text <= LONGEST_DURATION:  # so is what is no number
+            raise ValueError(f"{text} is not between 0 and {LONGEST_DURATION} seconds, a week")
+        return float(text)
+    match = _DURATION.fullmatch("".join(text.split())) if isinstance(text, str) else None
+    if match is None or not any(match.groups()):
+        raise ValueError(f"{text!r} is not a time such as 60s or 2m")
+    pairs = zip(match.groups(), _SECONDS, strict=True)
+    seconds = sum(float(number) * factor for number, factor in pairs if number)
+    if seconds > LONGEST_DURATION:
+        raise ValueError(f"{text!r} is more than a week")
+    return seconds
+
+
+def duration_text(seconds: float) -> str:
+    """A number of seconds as parse_duration() reads it: 60s is 1m, 0.5s."""
+    text = ""
+    whole = math.floor(seconds)
+    for letter, factor in zip("dhm", _SECONDS, strict=False):
+        if whole >= factor:
+            text += f"{whole // factor}{letter}"
+            seconds -= whole // factor * factor
+            whole %= factor
+    return text if text and not seconds else f"{text}{seconds:g}s"
 
 
 def align_up(value: int, step: int) -> int:

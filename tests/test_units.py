@@ -1,6 +1,8 @@
-"""Are addresses, spans and sizes read and written without loss?"""
+"""Are addresses, spans, sizes and durations read and written without loss?"""
 
 from __future__ import annotations
+
+import math
 
 import pytest
 from hypothesis import given
@@ -14,6 +16,8 @@ from septum.units import (
     Span,
     align_down,
     align_up,
+    duration_text,
+    parse_duration,
     parse_size,
     size_text,
 )
@@ -77,3 +81,46 @@ def test_alignment(value: int, step: int) -> None:
     assert align_down(value, step) <= value <= align_up(value, step)
     assert align_up(value, step) % step == align_down(value, step) % step == 0
     assert align_up(value, step) - align_down(value, step) in (0, step)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("60s", 60),
+        ("2m", 120),
+        ("1h30m", 5400),
+        ("1d", 86400),
+        ("1m 30s", 90),
+        ("90", 90),
+        ("0", 0),
+        ("0.5s", 0.5),
+        ("7d", 604800),
+        (90, 90),
+        (0.25, 0.25),
+    ],
+)
+def test_durations(text: object, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "s", "soon", "nan", "inf", "-1", "-1s", "1s1m", "60 parsecs", "1e9", "8d"),
+        *("9" * 500, "0x10", "1..5", None, True, [1], {}, -1, 10**400),
+        *(math.nan, math.inf, -math.inf, 604801, 1e300),
+    ],
+)
+def test_what_is_no_duration(text: object) -> None:
+    with pytest.raises(ValueError, match="is not|more than"):
+        parse_duration(text)
+
+
+@given(some.integers(0, 604800))
+def test_durations_are_read_as_they_are_written(seconds: int) -> None:
+    assert parse_duration(duration_text(seconds)) == seconds
+
+
+def test_durations_as_people_read_them() -> None:
+    texts = [duration_text(seconds) for seconds in (0, 0.5, 20, 60, 90, 600, 3600, 90000)]
+    assert texts == ["0s", "0.5s", "20s", "1m", "1m30s", "10m", "1h", "1d1h"]

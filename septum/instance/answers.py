@@ -1,4 +1,4 @@
-"""What does a running instance say when it is asked? The rows of septum show, and stop."""
+"""What does a running instance say when it is asked? Rows of septum show; button and plug."""
 
 from __future__ import annotations
 
@@ -44,6 +44,10 @@ def answers(
         body.outcome.end("stopped", "")
         return {"rows": []}
 
+    def press(message: Message) -> Mapping[str, object]:
+        with processors.lock:
+            return {"rows": [{"heard": body.power.press()}]}
+
     def revoke(message: Message) -> Mapping[str, object]:
         return {"rows": _revoked(message, owned, space, body.link)}
 
@@ -56,6 +60,7 @@ def answers(
 
     return {
         "stop": stop,
+        "press": press,
         "revoke": revoke,
         "devices": rows_of(lambda: device_rows(plan.seen, owned)),
         "memory": rows_of(lambda: memory_rows(plan, body.memory)),

@@ -72,12 +72,14 @@ def legacy_ports(
 
 
 def _configuration(power: PowerManagement, mechanism: ConfigurationMechanism) -> Access:
-    """Mechanism #1 takes dwords at 0xCF8 and all widths at 0xCFC; bytes at 0xCF9 reset."""
+    """Mechanism #1 takes dwords at 0xCF8 and all widths at 0xCFC; a byte at 0xCF9 is the
+    reset control register."""
 
     def access(port: int, width: int, value: int | None) -> int:
+        is_reset = width == 1 and port == acpi.RESET_PORT
         if value is None:
-            return mechanism.port_read(port, width)
-        if width == 1 and port == acpi.RESET_PORT:
+            return power.reset_read() if is_reset else mechanism.port_read(port, width)
+        if is_reset:
             power.reset_write(value)
         else:
             mechanism.port_write(port, width, value)

@@ -15,7 +15,7 @@ from septum.interrupts.table import InterruptTable
 from septum.machine.model import Machine, MemoryRange
 from septum.memory.slices import Slice
 from septum.partitions.model import Partition
-from septum.shared.power import POWER_OFF, RESET
+from septum.shared.power import POWER_OFF, RESET, PowerManagement
 from septum.sockets.console import Console
 from septum.sockets.link import Link
 from septum.state import Ending
@@ -61,5 +61,6 @@ class Body(NamedTuple):
     space: AddressSpace
     processors: Processors
     console: Console
+    power: PowerManagement
     link: Link
     outcome: Outcome

@@ -35,7 +35,7 @@ from septum.instance.confined import Narrow, confine, not_confined
 from septum.instance.interrupts import DeviceInterrupts, Routes, table_of
 from septum.instance.owned import OwnedFunction
 from septum.instance.processors import Processors
-from septum.layouts import uart, x86
+from septum.layouts import acpi, uart, x86
 from septum.machine.model import Function, Machine
 from septum.memory.e820 import memory_map
 from septum.memory.layout import holes
@@ -162,12 +162,13 @@ def assemble(
     )
     held.callback(console.close)
     outcome = Outcome()
+    power = PowerManagement(outcome.end, lambda level: guest.irq_line(acpi.SCI, level))
     numbers, count = partition.processors.numbers, partition.processors.found
     processors = Processors(partition.name, guest, space, numbers, count, lock)
     processors.on_end = outcome.end
     link = Link(console, lock, partition.name)
     held.callback(link.close)
-    return Body(plan, memory, guest, space, processors, console, link, outcome)
+    return Body(plan, memory, guest, space, processors, console, power, link, outcome)
 
 
 def limited(stage: Stage, held: ExitStack) -> Stage:
@@ -227,8 +228,7 @@ def respond(seen: View, owned: Mapping[PciAddress, OwnedFunction]) -> Responder:
 def arm(body: Body, responder: Responder) -> None:
     """Let the board's ports and the configuration areas answer."""
     mechanism = ConfigurationMechanism(responder, body.plan.seen.ecam)
-    power = PowerManagement(body.outcome.end)
-    legacy_ports(body.space.ports, body.console.port, power, mechanism)
+    legacy_ports(body.space.ports, body.console.port, body.power, mechanism)
     for area in body.plan.seen.ecam:
         body.space.play(area.span, "PCI configuration (ECAM)", mechanism.ecam_access)
 

@@ -43,7 +43,7 @@ _PLAYED = (
     ("GSI 0", Own("PIT", "emulated by KVM", is_counted=False)),
     ("LVT timer", Own("local APIC timer", "emulated by KVM", is_counted=False)),
     ("IPI", Own("interprocessor", "emulated by KVM", is_counted=False)),
-    ("GSI 9", Own("ACPI SCI", "emulated, never raised", is_counted=False)),
+    ("GSI 9", Own("ACPI SCI", "emulated power button", is_counted=False)),
 )
 
 

@@ -51,6 +51,16 @@ HI = code(
     "b048ee",  # mov al, 'H'; out dx, al
     "b069ee",  # mov al, 'i'; out dx, al
 )
+LISTEN = code(
+    "66ba0206",  # mov dx, PM1 enable
+    "66b80001",  # mov ax, power button
+    "66ef",  # out dx, ax
+    # again:
+    "66ba0006",  # mov dx, PM1 status
+    "66ed",  # in ax, dx
+    "f6c401",  # test ah, power button
+    "74f5",  # jz again
+)
 def chatter(count: int) -> bytes:
     """Write so many bytes to the serial port, as fast as it goes."""
     return code(
@@ -124,8 +134,8 @@ class Guest:
         )  # fmt: skip
         self.buses = respond(seen, {function.address: self.owner.function})
         port = SerialPort(self.said.append, lambda level: None)
-        power = PowerManagement(self.ended.append)
-        legacy_ports(self.ports, port, power, ConfigurationMechanism(self.buses))
+        self.power = PowerManagement(self.ended.append, lambda level: None)
+        legacy_ports(self.ports, port, self.power, ConfigurationMechanism(self.buses))
         self.processor = self.machine.processor(0, 1)
         self.stop = Stop(self.processor, self.ports, space.memory)
         self._load(program + POWER_OFF)

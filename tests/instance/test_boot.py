@@ -205,6 +205,16 @@ def test_it_can_live_again(tmp_path: Path) -> None:
     assert life.said == b"HiHi", "the log goes on"
 
 
+def test_its_power_button_is_pressed(tmp_path: Path) -> None:
+    life = Life(tmp_path, guests.HI + guests.LISTEN + guests.POWER_OFF)
+    told: list[Message] = []
+    asker = threading.Thread(target=lambda: told.append(life.ask(ask="press")))
+    life.running = asker.start
+    assert life.live() == Ending("powered off")
+    asker.join()
+    assert told[0]["rows"][0]["heard"] in (True, False)  # it had just begun
+
+
 def test_a_triple_fault(tmp_path: Path) -> None:
     ending = Life(tmp_path, guests.TRIPLE_FAULT).live()
     assert ending.reason == "shut down (triple fault)" and "rip" in ending.detail

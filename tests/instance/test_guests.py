@@ -10,7 +10,7 @@ import pytest
 
 from septum.engine.kvm.exits import TRIPLE_FAULT
 from septum.layouts import kvm
-from septum.shared.power import POWER_OFF
+from septum.shared.power import POWER_OFF, RESET
 from tests.instance import guests
 from tests.instance.fakes import MEMORY, Owner
 from tests.instance.guests import Guest
@@ -38,6 +38,19 @@ def test_it_speaks_and_switches_itself_off(make: Make) -> None:
     guest = make(guests.HI)
     assert guest.run() == POWER_OFF and guest.said == b"Hi"
     assert guest.stop.owners == {"serial 1": 2, "PM1 control": 1}
+
+
+@pytest.mark.parametrize("last", ["06", "0e"])
+def test_it_resets_as_linux_does(make: Make, last: str) -> None:
+    """reboot=p: read what is there, ask for a hard reset, then do it."""
+    ask = "66baf90c" + "ec" + "b002ee" + "ec" + "b0" + last + "ee"  # in al, dx; mov al; out dx, al
+    assert make(guests.code(ask)).run() == RESET
+
+
+def test_it_hears_the_power_button(make: Make) -> None:
+    guest = make(guests.LISTEN + guests.HI)
+    assert not guest.power.press(), "it does not run yet"
+    assert guest.run() == POWER_OFF and guest.said == b"Hi"
 
 
 def test_a_triple_fault_ends_it(make: Make) -> None:

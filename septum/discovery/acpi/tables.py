@@ -109,11 +109,10 @@ def _rsdp(rsdt: int, xsdt: int) -> bytes:
 
 
 def fadt(facs: int, dsdt: int) -> bytes:
-    """Fixed hardware: two PM1 blocks, the timer, the reset register; no SMI, no GPEs."""
+    """Fixed hardware: PM1 blocks, power button, timer, reset register; no SMI, no GPEs."""
     flags = acpi.FadtFlags(0).but(
         wbinvd=1,
         proc_c1=1,
-        power_button_is_not_fixed=1,
         sleep_button_is_not_fixed=1,
         rtc_wake_is_not_fixed=1,
         timer_is_32_bits=1,

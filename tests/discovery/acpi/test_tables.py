@@ -137,6 +137,8 @@ def test_what_the_witness_reads(iasl: str, tmp_path: Path) -> None:
         "PM1A Control Block Address : 00000604",
         "PM Timer Block Address : 00000608",
         "Reset Register Supported (V2) : 1",
+        "Control Method Power Button (V1) : 0",
+        "Control Method Sleep Button (V1) : 1",
         "Hardware Reduced (V5) : 0",
         "32-bit PM Timer (V1) : 1",
         "8042 Present on ports 60/64 (V2) : 0",
