@@ -6,9 +6,10 @@ against it, and a Problem names the field. A message is one object on one line (
 Asked of the supervisor (SUPERVISOR), at control:
     up         → events of each instance, then done
     take back  on that connection: stop what it started → more events, then done
-    down       → events, then done
+    down, reboot  → events, then done
     list       → rows
-Asked of an instance (INSTANCE), at NAME/control: → rows
+Asked of an instance (INSTANCE), at NAME/control: → rows; of press, the power button, one that says
+whether the OS listens for it: "heard"
 Reported by an instance to its supervisor: REPORTS, by "event"
 Answers: an event, with "instance" and an event's fields; done, with "gone" (started instances were
 taken back) and rows; rows alone; or {"error": {"what", "because", "remedy"}}.
@@ -25,10 +26,9 @@ from septum.machine.model import Machine
 from septum.messages import Message, raise_error, record
 from septum.partitions.model import Partition
 from septum.state import FOLLOWS, RUNNING
-from septum.units import PciAddress
+from septum.units import LONGEST_DURATION, PciAddress
 
 LONGEST_TEXT = 8 << 10  # characters of what people are to read
-LONGEST_WAIT = 86400.0  # seconds
 MOST_AT_ONCE = 64  # instances in one question
 _BARS = range(6)  # PCI 3.0, 6.2.5.1: an endpoint has six
 _ADDRESS_BITS = 52  # of memory: no x86 processor and no Alpha has more
@@ -93,6 +93,9 @@ ROWS = Field(
 STATE = one_of(*FOLLOWS)
 BAR = Field("a BAR's number, 0 to 5", lambda one: type(one) is int and one in _BARS)
 
+# Seconds a system has after its power button; 0: the plug, at once; None: what is usual
+WITHIN = optional(number(0, LONGEST_DURATION))._replace(is_optional=False)
+
 SUPERVISOR: Mapping[str, Fields] = {
     "up": {
         "platform": one_of(*settings.PLATFORM_NAMES),
@@ -100,11 +103,13 @@ SUPERVISOR: Mapping[str, Fields] = {
         "machine": OBJECT,
     },
     "take back": {},
-    "down": {"names": optional(each(NAME, 1000)), "within": number(0, LONGEST_WAIT)},
+    "down": {"names": optional(each(NAME, 1000)), "within": WITHIN},
+    "reboot": {"names": each(NAME, 1000, 1), "within": WITHIN},
     "list": {},
 }
 INSTANCE: Mapping[str, Fields] = {
     "stop": {},
+    "press": {},
     "revoke": {"function": TEXT, "bar": optional(BAR), "hold": optional(number(0, 3600))},
     **{
         subject: {}
@@ -135,6 +140,8 @@ ROW: Fields = {
     "memory": optional(number(0, 1 << 63)),
     "functions": each(_STRING, 1 << 16),
     "uptime": optional(number(0, 1 << 40)),
+    "restarts": optional(number(0, 1 << 63)),
+    "starts_in": optional(number(0, 1 << 40)),
     "ending": _STRING,
     "kept": each(_STRING, 1 << 16),
     "reason": _STRING,

@@ -14,7 +14,16 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from septum.units import GiB, KiB, MiB, PciAddress, parse_size, size_text
+from septum.units import (
+    GiB,
+    KiB,
+    MiB,
+    PciAddress,
+    duration_text,
+    parse_duration,
+    parse_size,
+    size_text,
+)
 
 INSTANCE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 # Septum's own files beside the instances', in the run directory and among the logs.
@@ -52,6 +61,7 @@ class Shape(NamedTuple):
     each: bool = False  # a list whose elements are read one by one
     section: str = ""  # an inline table, read by the settings of this section
     pairs: bool = False  # an inline table, whose keys and values are read one by one
+    text: Callable[[Any], str] = str  # a value as the manual shows it
 
 
 def _text(value: object) -> str:
@@ -141,13 +151,15 @@ def _one_of(*words: str) -> Shape:
 TEXT = Shape("a text", _text)
 NAMES = Shape("a list of names", _path, each=True)
 PATH = Shape("a file; relative to the table's folder", _path)
-SIZE = Shape("a size such as 512M or 2G", _size)
+SIZE = Shape("a size such as 512M or 2G", _size, text=size_text)
 NUMBERS = Shape("a list of processor numbers", _number, each=True)
 COUNT = Shape("1 or more", _count)
-LOG_SIZE = Shape("a size from 64K to 1G", _log_size)
+LOG_SIZE = Shape("a size from 64K to 1G", _log_size, text=size_text)
 LOG_COUNT = Shape("1 to 100", _log_count)
 WEIGHT = Shape("1 to 10000", _weight)
-YES_OR_NO = Shape("true or false", _yes_or_no)
+YES_OR_NO = Shape("true or false", _yes_or_no, text=lambda value: shown(value))
+NUMBER = Shape("a number", _number)
+DURATION = Shape("a time such as 30s or 10m", parse_duration, text=duration_text)
 ADDRESSES = Shape('a list of PCI addresses such as "0000:01:00.0"', _address, each=True)
 BUSES = Shape('a list of PCI buses such as "0000:03"', _bus, each=True)
 PAIRS_OF_BUSES = Shape('a table such as { "0000:03" = "0000:00" }', _bus, pairs=True)
@@ -183,7 +195,17 @@ PLATFORMS = (
             " one when Linux runs it; nothing is asked in between that could keep them",
         },
     ),
-    PlatformName("alpha", {"instance.nested": "an Alpha has no virtualization to give"}),
+    PlatformName(
+        "alpha",
+        {
+            "instance.nested": "an Alpha has no virtualization to give",
+            "instance.on_crash": "there is no triple fault: a kernel says what follows a fault",
+            **dict.fromkeys(
+                ("instance.restart_delay", "instance.restart_limit", "instance.restart_within"),
+                "a restart takes nothing from Linux there: it is a matter of its own time slices",
+            ),
+        },
+    ),
 )
 PLATFORM_NAMES = tuple(platform.name for platform in PLATFORMS)
 
@@ -227,6 +249,28 @@ SETTINGS: tuple[Setting, ...] = (
         "restart",
         "what a reboot asked from inside does",
     ),
+    Setting(
+        "instance",
+        "on_crash",
+        _one_of("restart", "stop"),
+        "stop",
+        "what a triple fault does (so does the kernel's reboot=t)",
+    ),
+    Setting(
+        "instance",
+        "restart_delay",
+        DURATION,
+        1.0,
+        "the least time between two starts, doubled by each recent restart, up to 1m",
+    ),
+    Setting(
+        "instance",
+        "restart_limit",
+        NUMBER,
+        10,
+        "how often it restarts by itself within restart_within; then it stays down",
+    ),
+    Setting("instance", "restart_within", DURATION, 600.0, "the time in which restarts count"),
     Setting("instance", "log_size", LOG_SIZE, 16 * MiB, "how long a log of it may become"),
     Setting("instance", "log_count", LOG_COUNT, 4, "how many files of a log are kept"),
     Setting("instance", "nested", YES_OR_NO, False, "may run virtual machines of its own"),
@@ -284,10 +328,7 @@ def _default(item: Setting) -> str:
         return " (required)"
     if item.default in (None, (), ""):
         return ""
-    if isinstance(item.default, bool):
-        return f" (default: {shown(item.default)})"
-    is_size = item.shape in (SIZE, LOG_SIZE) and isinstance(item.default, int)
-    return f" (default: {size_text(item.default) if is_size else item.default})"  # type: ignore[arg-type]
+    return f" (default: {item.shape.text(item.default)})"
 
 
 def nearest(word: str, known: tuple[str, ...], likeness: float = 0.6) -> str:

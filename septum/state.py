@@ -1,6 +1,8 @@
 """In what state is an instance, and what may come next?
 
 defined → starting → running → stopping → stopped → (starting again)
+              │         │ ↓        │
+              ├────── waiting ─────┤        waiting: between two lives, with all that it has
               └─────────┴──────────┴────→ failed  → (starting again)
 """
 
@@ -13,6 +15,7 @@ from septum.errors import Problem
 DEFINED = "defined"
 STARTING = "starting"
 RUNNING = "running"
+WAITING = "waiting"
 STOPPING = "stopping"
 STOPPED = "stopped"
 FAILED = "failed"
@@ -20,22 +23,28 @@ FAILED = "failed"
 FOLLOWS: dict[str, tuple[str, ...]] = {
     DEFINED: (STARTING,),
     STARTING: (RUNNING, STOPPING, STOPPED, FAILED),
-    RUNNING: (STOPPING, STOPPED, FAILED),
-    STOPPING: (STOPPED, FAILED),
+    RUNNING: (WAITING, STOPPING, STOPPED, FAILED),
+    WAITING: (STARTING, STOPPING, STOPPED, FAILED),
+    STOPPING: (WAITING, STOPPED, FAILED),
     STOPPED: (STARTING,),
     FAILED: (STARTING,),
 }
-ACTIVE = (STARTING, RUNNING, STOPPING)  # there is a process, and it holds what the table gave it
+ACTIVE = (STARTING, RUNNING, WAITING, STOPPING)  # it holds what the table gave it
 
 
 class Ending(NamedTuple):
     """Why an instance does not run any more."""
 
-    reason: str  # "powered off", "reset", "stopped", "failed", "shut down (triple fault)"
+    reason: str  # one of those below, or "failed"
     detail: str = ""
 
 
-ORDERLY = ("powered off", "reset", "stopped")  # every other reason leaves an instance failed
+POWERED_OFF = "powered off"
+RESET = "reset"
+CRASHED = "shut down (triple fault)"
+UNPLUGGED = "unplugged"  # as an administrator asked, without the OS's leave
+TOO_OFTEN = "restarted too often"
+ORDERLY = (POWERED_OFF, RESET, UNPLUGGED, "stopped")  # others leave an instance failed
 
 
 def after(ending: Ending) -> str:

@@ -42,6 +42,10 @@ PARTITIONS = st.builds(
     kernel=TEXTS,
     initrd=st.none() | TEXTS,
     command_line=TEXTS,
+    on_crash=TEXTS,
+    restart_delay=st.floats(0, 600),
+    restart_limit=st.integers(0, 1 << 32),
+    restart_within=st.floats(0, 600),
     memory=st.builds(MemorySlice, SIZES, SIZES, st.none() | SIZES),
     processors=st.builds(
         Processors,

@@ -23,7 +23,7 @@ def test_the_manual_names_every_key_and_default() -> None:
         assert any(item.help in line for line in lines), item.key
         if item.default is REQUIRED:
             assert any("(required)" in line for line in lines)
-    assert "weight         share of time" in text and "(default: 100)" in text
+    assert "weight          share of time" in text and "(default: 100)" in text
 
 
 def test_defaults_have_the_shape_they_stand_for() -> None:

@@ -112,7 +112,7 @@ def test_durations(text: object, seconds: float) -> None:
     ],
 )
 def test_what_is_no_duration(text: object) -> None:
-    with pytest.raises(ValueError, match="is not|more than"):
+    with pytest.raises(ValueError, match=r"is not|more than"):
         parse_duration(text)
 
 

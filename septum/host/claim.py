@@ -11,7 +11,7 @@ import os
 
 from septum.errors import HostProblem, explained
 from septum.host.journal import Entry, Journal
-from septum.host.processes import this_process
+from septum.host.processes import Process, this_process
 from septum.host.users import Exclusively
 
 VFIO_DRIVER = "vfio-pci"
@@ -27,14 +27,25 @@ _NOTHING = ("", "(null)")  # what sysfs shows when no override is set
 class Claim:
     """One function in vfio-pci's hands for the length of a with block.
 
-    The journal's entry is written first, so that whatever happens somebody can restore it.
+    The journal's entry is written first, so that whatever happens somebody can restore it. What
+    the keeper has kept of this instance's last life is taken over as it is; as long as the keeper
+    lives, it is left to it at the end.
     """
 
-    def __init__(self, address: str, journal: Journal, instance: str, root: str = "/") -> None:
+    def __init__(
+        self,
+        address: str,
+        journal: Journal,
+        instance: str,
+        root: str = "/",
+        *,
+        keeper: Process | None = None,
+    ) -> None:
         self.address = address
         self.journal = journal
         self.instance = instance
         self.root = root
+        self.keeper = keeper
 
     def __enter__(self) -> Claim:
         with self.journal.locked(self.address):
@@ -42,6 +53,8 @@ class Claim:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self.keeper is not None and self.keeper.is_alive:
+            return
         with self.journal.locked(self.address):
             self._give_back(self._entry)
 
@@ -49,12 +62,8 @@ class Claim:
         """Take it, with its lock held; the entry that undoes it."""
         device = _device(self.root, self.address)
         standing = self.journal.read(self.address)
-        if standing is not None and standing.holder.is_alive:
-            raise HostProblem(
-                f"cannot take {self.address} from Linux",
-                because=f"instance {standing.instance} holds it",
-                remedy=f"septum down {standing.instance}",
-            )
+        if standing is not None and standing.is_held:
+            return self._taken_over(standing)
         self._keep_virtual_functions(device)
         _require_driver(self.root)
         with (
@@ -72,6 +81,7 @@ class Claim:
                 "" if override in _NOTHING else override,
                 this_process(),
                 self.instance,
+                self.keeper,
             )
             self.journal.write(entry)
             try:
@@ -88,6 +98,28 @@ class Claim:
             )
         return entry
 
+    def _taken_over(self, standing: Entry) -> Entry:
+        """What somebody has: the keeper, of this instance's last life; or it is refused."""
+        is_kept = (standing.instance, standing.keeper) == (self.instance, self.keeper)
+        if standing.holder.is_alive or not is_kept:
+            has = "holds it" if standing.holder.is_alive else "has it, and is about to start again"
+            raise HostProblem(
+                f"cannot take {self.address} from Linux",
+                because=f"instance {standing.instance} {has}",
+                remedy=f"septum down {standing.instance}",
+            )
+        driver = driver_of(self.address, self.root)
+        if driver != VFIO_DRIVER:
+            # Linux may use it: whether it can do without was asked before the first start
+            raise HostProblem(
+                f"cannot take {self.address} over from the last life of {self.instance}",
+                because=f"somebody gave it to {driver or 'no driver'} in between",
+                remedy=f"septum up starts {self.instance} anew, and asks what Linux needs",
+            )
+        entry = standing._replace(holder=this_process())
+        self.journal.write(entry)
+        return entry
+
     def _keep_virtual_functions(self, device: str) -> None:
         """Without its Linux driver a physical function has no virtual ones, whoever owns them."""
         for name in os.listdir(device) if os.path.isdir(device) else ():
@@ -95,7 +127,7 @@ class Claim:
                 continue
             virtual = os.path.basename(os.readlink(os.path.join(device, name)))
             entry = self.journal.read(virtual)
-            if entry is not None and entry.holder.is_alive:
+            if entry is not None and entry.is_held:
                 raise HostProblem(
                     f"cannot take {self.address} from Linux",
                     because=f"instance {entry.instance} holds its virtual function {virtual}",
@@ -156,17 +188,19 @@ def _retry(entry: Entry, now: str | None) -> str:
     return f"see dmesg; modprobe {entry.driver}, then septum ps, which tries again"
 
 
-def restore_abandoned(journal: Journal, root: str = "/") -> list[str]:
+def restore_abandoned(journal: Journal, root: str = "/", instance: str = "") -> list[str]:
     """Give back what dead processes left; a line for each function.
+
+    What a living keeper has kept only when its instance is named.
 
     HostProblem, after trying all, when Linux would not have some back, or nobody can tell how
     it had them.
     """
     restored: list[str] = []
     failed = list(journal.damaged().values())
-    for entry in journal.abandoned():
+    for entry in journal.abandoned(instance):
         try:
-            restored += _restored(journal, entry.address, root)
+            restored += _restored(journal, entry.address, root, instance)
         except HostProblem as problem:
             failed.append(problem)
     if len(failed) == 1:
@@ -180,11 +214,11 @@ def restore_abandoned(journal: Journal, root: str = "/") -> list[str]:
     return restored
 
 
-def _restored(journal: Journal, address: str, root: str) -> list[str]:
+def _restored(journal: Journal, address: str, root: str, instance: str) -> list[str]:
     """Give one back; nothing to say when somebody else has done that, or has taken it."""
     with journal.locked(address):
         entry = journal.read(address)
-        if entry is None or entry.holder.is_alive:
+        if entry is None or not entry.is_left(instance):
             return []
         is_there = restore(entry, root)
         journal.remove(address)

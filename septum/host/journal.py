@@ -1,8 +1,9 @@
 """What was taken from Linux, by whom, and how was it before?
 
 An entry is written before a function is taken and removed after it is given back, so that
-whatever dies in between, anybody can put it back: the entry names its holder. Whoever takes or
-gives back a function holds its lock meanwhile: looking and writing are one step.
+whatever dies in between, anybody can put it back: the entry names its holder. Between two lives of
+an instance its keeper has what it had, and the entry names that too. Whoever takes or gives back a
+function holds its lock meanwhile: looking and writing are one step.
 """
 
 from __future__ import annotations
@@ -30,6 +31,16 @@ class Entry(NamedTuple):
     driver_override: str  # empty when there was none
     holder: Process
     instance: str = ""
+    keeper: Process | None = None  # who has it for the instance's next life, when its holder ends
+
+    @property
+    def is_held(self) -> bool:
+        """Whether somebody has it; else Linux has to get it back."""
+        return self.holder.is_alive or (self.keeper is not None and self.keeper.is_alive)
+
+    def is_left(self, instance: str = "") -> bool:
+        """Whether nobody has it, or only the keeper of an instance that is named."""
+        return not self.holder.is_alive and (self.instance == instance or not self.is_held)
 
 
 class Journal:
@@ -56,6 +67,7 @@ class Journal:
                     "pid": entry.holder.number,
                     "started": entry.holder.started,
                     "instance": entry.instance,
+                    "keeper": entry.keeper,
                 },
                 f,
             )
@@ -105,7 +117,7 @@ class Journal:
     def unreturned(self) -> list[str]:
         """Addresses of what Linux should have back and has not, as far as anybody can tell."""
         entries, damaged = self._all()
-        return sorted({e.address for e in entries if not e.holder.is_alive} | set(damaged))
+        return sorted({e.address for e in entries if not e.is_held} | set(damaged))
 
     def _all(self) -> tuple[list[Entry], dict[str, HostProblem]]:
         try:
@@ -131,9 +143,19 @@ class Journal:
         """What an instance that is no more has not given back."""
         return [entry for entry in self.abandoned() if entry.instance == instance]
 
-    def abandoned(self) -> list[Entry]:
-        """Entries whose holder is dead: what they name has to be given back."""
-        return [entry for entry in self.entries() if not entry.holder.is_alive]
+    def abandoned(self, instance: str = "") -> list[Entry]:
+        """Entries that nobody holds: what they name has to be given back.
+
+        Of an instance that is named also what its keeper has.
+        """
+        return [entry for entry in self.entries() if entry.is_left(instance)]
+
+    def release(self, instance: str, keeper: Process) -> None:
+        """Keep nothing any more of what an instance's last process had. By its keeper alone."""
+        for entry in self.entries():
+            # Nobody else may touch it, so no lock is needed: one might be held for long
+            if (entry.instance, entry.keeper) == (instance, keeper) and not entry.holder.is_alive:
+                self.write(entry._replace(keeper=None))
 
 
 def _entry(address: str, text: str) -> Entry | None:
@@ -143,9 +165,11 @@ def _entry(address: str, text: str) -> Entry | None:
     try:
         fields = json.loads(text)
         name, driver, override, number, started = (fields[key] for key in _FIELDS)
-        entry = Entry(
-            name, driver, override, Process(int(number), int(started)), fields.get("instance", "")
-        )
+        holder, keeper = Process(int(number), int(started)), fields.get("keeper")
+        if keeper is not None:
+            number, started = keeper
+            keeper = Process(int(number), int(started))
+        entry = Entry(name, driver, override, holder, fields.get("instance", ""), keeper)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     is_sound = (

@@ -2,7 +2,8 @@
 
 Linux, Documentation/admin-guide/mm/hugetlbpage.rst. The pool is enlarged by what is missing and
 made as small as it was when the instance ends; a file names who enlarged it by how much, so
-that this is also done for a process that died.
+that this is also done for a process that died. Between two lives of an instance its keeper has the
+pages: the file names it too.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import errno
 import fcntl
 import mmap
 import os
+from contextlib import suppress
+from typing import NamedTuple
 
 from septum.errors import HostProblem, explained
 from septum.host.processes import Process, this_process
@@ -31,15 +34,29 @@ class GuestMemory:
     `view` is the whole of it, `address` our own address of it, `huge` whether the pages come
     from the pool. Without `grow` the pool is used as far as it goes, and left as it is: Linux
     clears each page it adds, all of them, which takes as long as a small system's whole start.
+    What the instance's last process added, and its keeper has kept, is taken over; as long as
+    that lives, nothing is given back here.
     """
 
-    def __init__(self, size: int, journal: str, root: str = "/", *, grow: bool = True) -> None:
+    def __init__(
+        self,
+        size: int,
+        journal: str,
+        root: str = "/",
+        *,
+        grow: bool = True,
+        instance: str = "",
+        keeper: Process | None = None,
+    ) -> None:
         self.size = size
         self.grow = grow
+        self.instance = instance
+        self.keeper = keeper
         self.journal = journal
         self.pool = os.path.join(root, POOL)
         self.huge = False
         self._added = 0
+        self._is_marked = False
 
     def __enter__(self) -> GuestMemory:
         try:
@@ -66,7 +83,8 @@ class GuestMemory:
             self.view.release()
             del self._map  # ctypes' export of it goes with it; close() would refuse
         finally:
-            self._shrink()
+            if self.keeper is None or not self.keeper.is_alive:
+                self._shrink()
 
     def _huge(self) -> mmap.mmap | None:
         """Huge pages, or None when the machine has not enough."""
@@ -74,24 +92,20 @@ class GuestMemory:
             return None
         needed = self.size // HUGE_PAGE
         with _Locked(self.journal):
+            self._inherit()
             total, free = _number(self.pool, "nr_hugepages"), _number(self.pool, "free_hugepages")
             reserved = _number(self.pool, "resv_hugepages")
             missing = max(0, needed - (free - reserved))
             if missing and not self.grow:
                 return None
             if missing:
-                self._mark(missing)
-                try:
+                wanted = self._added + missing
+                self._mark(wanted)
+                with suppress(OSError):
                     _set_pool(self.pool, total + missing)
-                except OSError:
-                    self._unmark()
-                    return None
-                got = _number(self.pool, "nr_hugepages") - total
-                self._added = got
-                self._mark(got)
-                if got < missing:
-                    _set_pool(self.pool, total)
-                    self._unmark()
+                self._added += _number(self.pool, "nr_hugepages") - total
+                self._mark(self._added)
+                if self._added < wanted:
                     return None
             try:
                 # A mapping reserves its pages: what follows cannot run out of them. They are
@@ -101,51 +115,97 @@ class GuestMemory:
                 return None
 
     def _shrink(self) -> None:
-        if self._added:
+        if self._is_marked:
             with _Locked(self.journal):
-                _set_pool(self.pool, max(0, _number(self.pool, "nr_hugepages") - self._added))
-                self._unmark()
+                if self._added:
+                    _set_pool(self.pool, max(0, _number(self.pool, "nr_hugepages") - self._added))
+                self._added = 0
+                os.unlink(self._path)
+                self._is_marked = False
+
+    def _inherit(self) -> None:
+        """Take over, in one step, what the keeper has kept of this instance's last process."""
+        for name in _marks(self.journal) if self.keeper is not None else []:
+            mark = _read_mark(self.journal, name)
+            if mark is None or mark.holder.is_alive:
+                continue
+            if (mark.instance, mark.keeper) == (self.instance, self.keeper):
+                os.rename(os.path.join(self.journal, name), self._path)
+                self._added = mark.pages
+                self._mark(mark.pages)
+
+    @property
+    def _path(self) -> str:
+        me = this_process()
+        return os.path.join(self.journal, f"{_MARK}{me.number}-{me.started}")
 
     def _mark(self, pages: int) -> None:
-        me = this_process()
         os.makedirs(self.journal, exist_ok=True)
-        path = os.path.join(self.journal, f"{_MARK}{me.number}-{me.started}")
-        with open(path, "w", encoding="ascii") as file:
-            file.write(f"{pages}\n")
+        keeper = self.keeper
+        whose = f" {keeper.number} {keeper.started} {self.instance}" if keeper else ""
+        fresh = os.path.join(self.journal, f".{os.path.basename(self._path)}")
+        with open(fresh, "w", encoding="utf-8") as file:
+            file.write(f"{pages}{whose}\n")
+        os.rename(fresh, self._path)
+        self._is_marked = True
 
-    def _unmark(self) -> None:
-        me = this_process()
-        self._added = 0
-        os.unlink(os.path.join(self.journal, f"{_MARK}{me.number}-{me.started}"))
+
+class Mark(NamedTuple):
+    """How many pages a process added to the pool, for which instance, and who keeps them for it."""
+
+    holder: Process
+    pages: int
+    keeper: Process
+    instance: str
 
 
-def restore_abandoned(journal: str, root: str = "/") -> int:
-    """Give back huge pages that dead processes had added to the pool; how many. HostProblem."""
-    pool = os.path.join(root, POOL)
+def _marks(journal: str) -> list[str]:
     try:
-        names = [name for name in os.listdir(journal) if name.startswith(_MARK)]
+        return [name for name in os.listdir(journal) if name.startswith(_MARK)]
     except FileNotFoundError:
-        return 0
+        return []
+
+
+def _read_mark(journal: str, name: str) -> Mark | None:
+    """What a file of the journal says; None when it is not one of ours, or has gone."""
+    number, _, started = name.removeprefix(_MARK).partition("-")
+    if not (number.isdigit() and started.isdigit()):
+        return None
+    try:
+        with open(os.path.join(journal, name), encoding="utf-8") as file:
+            words = file.read().split(maxsplit=3)
+    except FileNotFoundError:
+        return None
+    pages, keeper, since = (int(word) if word.isdigit() else 0 for word in (*words, *"000")[:3])
+    instance = words[3].strip() if len(words) > 3 else ""
+    holder = Process(int(number), int(started))
+    return Mark(holder, pages, Process(keeper, since), instance)
+
+
+def restore_abandoned(journal: str, root: str = "/", instance: str = "") -> int:
+    """Give back huge pages that dead processes had added to the pool; how many. HostProblem.
+
+    What a living keeper has kept only when its instance is named.
+    """
+    names = _marks(journal)
     if not names:
         return 0
+    pool = os.path.join(root, POOL)
     with explained("cannot give huge pages back to Linux", _REMEDIES), _Locked(journal):
-        return sum(_restored(os.path.join(journal, name), pool) for name in names)
+        return sum(_restored(journal, name, pool, instance) for name in names)
 
 
-def _restored(path: str, pool: str) -> int:
-    """Pages given back for the process a mark names; none while it lives."""
-    number, _, started = os.path.basename(path).removeprefix(_MARK).partition("-")
-    if not (number.isdigit() and started.isdigit()):
-        return 0  # not one of ours
-    if Process(int(number), int(started)).is_alive:
+def _restored(journal: str, name: str, pool: str, instance: str) -> int:
+    """Pages given back for the process a mark names; none while it, or its keeper, has them."""
+    mark = _read_mark(journal, name)
+    if mark is None or mark.holder.is_alive:
         return 0
-    with open(path, encoding="ascii") as file:
-        text = file.read().strip()
-    pages = int(text) if text.isdigit() else 0  # empty: it died while it wrote
-    if pages:
-        _set_pool(pool, max(0, _number(pool, "nr_hugepages") - pages))
-    os.unlink(path)
-    return pages
+    if mark.keeper.is_alive and mark.instance != instance:
+        return 0
+    if mark.pages:
+        _set_pool(pool, max(0, _number(pool, "nr_hugepages") - mark.pages))
+    os.unlink(os.path.join(journal, name))
+    return mark.pages
 
 
 class _Locked:

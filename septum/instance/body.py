@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import NamedTuple
 
+from septum import state
 from septum.discovery.routing import Routing
 from septum.discovery.view import View
 from septum.engine.kvm.machine import VirtualMachine
@@ -20,7 +21,7 @@ from septum.sockets.console import Console
 from septum.sockets.link import Link
 from septum.state import Ending
 
-_ENDINGS = {POWER_OFF: "powered off", RESET: "reset"}
+_ENDINGS = {POWER_OFF: state.POWERED_OFF, RESET: state.RESET}
 
 
 class Plan(NamedTuple):

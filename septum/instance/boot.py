@@ -25,6 +25,7 @@ from septum.host.claim import Claim
 from septum.host.journal import Journal
 from septum.host.kept import KeptFile
 from septum.host.memory import GuestMemory, require_locked_memory
+from septum.host.processes import Process
 from septum.host.runtime import RunDirectory
 from septum.host.vfio import Container, Device
 from septum.instance.address_space import AddressSpace
@@ -62,12 +63,14 @@ def run(
     *,
     terminal: bool = False,
     confined: bool = False,
+    keeper: Process | None = None,
 ) -> Ending:
     """The whole life of one instance, in this process; Problem when it cannot start.
 
     `report` hears of each stage and of the state "running". With `terminal` its serial port is
     also this process's standard input and output. `confined`, this process gives up all it does
-    not need before the instance runs: what was taken from Linux, its parent has to give back.
+    not need before the instance runs. What was taken from Linux, its parent then has to give back;
+    so has a keeper, which may hand it to this instance's next life.
     """
 
     def stage(text: str) -> None:
@@ -77,8 +80,8 @@ def run(
     stage("preparing the kernel")
     kernel = prepared(partition.kernel)
     with ExitStack() as taken, ExitStack() as held:
-        memory = reserve(plan, directory, taken, stage)
-        claim(partition, directory, taken, stage)
+        memory = reserve(plan, directory, taken, stage, keeper)
+        claim(partition, directory, taken, stage, keeper)
         body = assemble(plan, memory, directory, held, stage)
         owned = hand_over(body, held, stage)
         responder = respond(plan.seen, owned)
@@ -120,22 +123,36 @@ def planned(partition: Partition, machine: Machine) -> Plan:
     )
 
 
-def reserve(plan: Plan, directory: RunDirectory, held: ExitStack, stage: Stage) -> GuestMemory:
+def reserve(
+    plan: Plan,
+    directory: RunDirectory,
+    held: ExitStack,
+    stage: Stage,
+    keeper: Process | None = None,
+) -> GuestMemory:
     """Take its memory from Linux."""
     # Devices need all of it to stay put; without any, only what is touched needs to be there.
-    grow = bool(plan.seen.functions)
-    memory = held.enter_context(GuestMemory(plan.memory.size, directory.claims, grow=grow))
+    grow, name = bool(plan.seen.functions), plan.partition.name
+    memory = held.enter_context(
+        GuestMemory(plan.memory.size, directory.claims, grow=grow, instance=name, keeper=keeper)
+    )
     pages = "huge pages" if memory.huge else "plain pages"
     stage(f"has {size_text(memory.size)} of memory, {pages}")
     return memory
 
 
-def claim(partition: Partition, directory: RunDirectory, held: ExitStack, stage: Stage) -> None:
-    """Take every function from Linux."""
+def claim(
+    partition: Partition,
+    directory: RunDirectory,
+    held: ExitStack,
+    stage: Stage,
+    keeper: Process | None = None,
+) -> None:
+    """Take every function from Linux, or over from this instance's last life."""
     journal = Journal(directory.claims)
     for address in partition.functions:
         stage(f"claiming {address}")
-        held.enter_context(Claim(str(address), journal, partition.name))
+        held.enter_context(Claim(str(address), journal, partition.name, keeper=keeper))
 
 
 def assemble(

@@ -99,6 +99,7 @@ class MainJob:
         self.interrupts: list[dict[str, Any]] = []
         self.machine: dict[str, Any] = {}
         self.before: list[tuple[str, str]] = []
+        self.ended: dict[str, str] = {}
 
     def run(self) -> dict[str, Any]:
         """All steps in order; what was found."""
@@ -120,6 +121,7 @@ class MainJob:
             "at_the_same_time": self.overlap(),
             "attempts": self.tried,
             "dma": self.dma,
+            "ended": self.ended,
             "given_back": self.given_back(),
             "seconds": self.seconds,
         }
@@ -202,13 +204,14 @@ class MainJob:
             said["concealed"] = report.concealed(probes, name)
 
     def down(self) -> None:
-        """Green switches itself off, blue is stopped from outside."""
-        with self.step("down", "green powers itself off; septum down"):
+        """Green switches itself off; blue's power button is pressed, and its systemd hears it."""
+        with self.step("down", "green powers itself off; septum down presses blue's button"):
             self.terminals["green"].type("poweroff -f")
             deadline = time.monotonic() + PATIENCE
             while not self.terminals["green"].has_ended and time.monotonic() < deadline:
                 time.sleep(0.1)
-            self.lab.run("septum down", timeout=PATIENCE, check=True)
+            rows = self.asked(f"septum down --within {PATIENCE:.0f}s --json", 2 * PATIENCE)
+        self.ended = {row["name"]: row["reason"] for row in rows}
 
     def attach(self, name: str) -> None:
         """Attach to a console, as soon as it is there."""
@@ -283,9 +286,9 @@ class MainJob:
         rows: list[dict[str, Any]] = self.asked(f"septum show {subject} {name} --json")
         return rows
 
-    def asked(self, command: str) -> Any:
+    def asked(self, command: str, timeout: float = PATIENCE) -> Any:
         """A command's answer in JSON."""
-        return json.loads(self.lab.run(command, timeout=PATIENCE, check=True).stdout)
+        return json.loads(self.lab.run(command, timeout=timeout, check=True).stdout)
 
     def see_threads(self, name: str) -> None:
         """Where its processors' threads are now; all such looks are kept."""

@@ -67,7 +67,8 @@ COMMON = (
 )
 BLUE_TREE = Tree(
     "blue-tree",
-    (*COMMON, "lz4", "busybox-static", "linux-image-amd64"),
+    # dbus, as every installed Debian has it: by that, who hears the power button tells systemd
+    (*COMMON, "lz4", "busybox-static", "dbus", "linux-image-amd64"),
     ("sym53c8xx", "nvme", "sd_mod", "ext4", "crc32c_generic", "crc32c_intel", "e1000e"),
 )
 HOST_TREE = Tree(
@@ -139,7 +140,7 @@ HOST_DISK = Disk(
 )
 # The Ethernet driver comes this early so that its card is there when the network is set up
 HOST_INITRD_MODULES = ("crc32c_generic", "nvme", "ext4", "e1000e")
-GREEN_MODULES = ("sym53c8xx", "ahci", "nvme", "sd_mod", "e1000e")
+GREEN_MODULES = ("sym53c8xx", "ahci", "nvme", "sd_mod", "e1000e", "evdev", "button")
 GREEN_PROGRAMS = ("usr/bin/lspci", "usr/bin/setpci")
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from septum.interrupts.table import ALL, DELIVER, missing
 from septum.lab import isolation
 from septum.lab.report import ETHERNET, SCRATCH_BYTES, SCSI, VMM, Failure, Promise, Row
+from septum.state import POWERED_OFF
 from septum.units import KiB
 
 LEGACY_AREA = 384 * KiB  # between 640 KiB and 1 MiB a PC has no memory that is reported
@@ -67,7 +68,7 @@ TOLD_ONLY = {"seconds.*": "how long a step takes depends on the machine; `make b
 
 # What a report consists of, by the place in it: what is not here has no judge
 _SHAPE = {
-    "": "instances interrupt_table at_the_same_time attempts dma given_back seconds",
+    "": "instances interrupt_table at_the_same_time attempts dma ended given_back seconds",
     "instances.*": "os pci memory_bytes memory_usable_bytes processors ethernet scsi exits "
     "concealed on_processors",
     "instances.*.pci.*": "address vendor:device class",
@@ -104,7 +105,7 @@ def failures(report: Row, promised: Mapping[str, Promise]) -> list[Failure]:
         for check in _CHECKS:
             found += [Failure(f"{name}.{line}", why) for line, why in check(said, promise)]
         found += _interrupt_failures(report["interrupt_table"], promise)
-    for check_all in (_check_time, *isolation.CHECKS):
+    for check_all in (_check_time, _check_ended, *isolation.CHECKS):
         found += [Failure(line, why) for line, why in check_all(report, promised)]
     found += _unknown_rows(report["interrupt_table"], promised)
     for pattern, keys in _SHAPE.items():
@@ -265,6 +266,14 @@ def _check_time(report: Row, promised: Mapping[str, Promise]) -> Findings:
 
 
 # ---- interrupts
+
+
+def _check_ended(report: Row, promised: Mapping[str, Promise]) -> Findings:
+    """Each shut itself down, from inside or at its power button; none was unplugged."""
+    for name in sorted(promised.keys() | report["ended"].keys()):
+        how = report["ended"].get(name, "not at all")
+        if name not in promised or how != POWERED_OFF:
+            yield f"{name}.ended", f"it ended: {how}"
 
 
 def _interrupt_failures(table: Sequence[Row], promise: Promise) -> Iterator[Failure]:

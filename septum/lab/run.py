@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from septum.errors import LabLost, Problem
 from septum.lab import images, installed, packages
@@ -30,6 +31,7 @@ RUNS = Path("build/lab")
 START_SECONDS = 240.0
 STOP_SECONDS = 10.0
 LINK_SECONDS = 30.0
+COPY_SECONDS = 120.0
 PANIC = b"Kernel panic"
 READY = b"septum-lab: ssh is ready"
 PORT_TRIES = 5
@@ -218,6 +220,30 @@ class Lab:
             self.run(f"test -r {shlex.quote(place)}", check=True)
         path.write_bytes(done.stdout)
 
+    def copy_disk(self, drive: str, path: Path) -> None:
+        """Copy one of its disks (NAME-UNIT of its computer's file) as it is now, as raw bytes."""
+        drives = {one["device"]: one for one in self._told("query-block")}
+        path.touch()
+        os.truncate(path, drives[drive]["inserted"]["image"]["virtual-size"])
+        # A target that drive-backup opens by itself is as temporary as the disk's snapshot
+        file = {"driver": "file", "filename": str(path)}
+        self._told("blockdev-add", **{"driver": "raw", "node-name": "copied", "file": file})
+        how = {"device": drive, "target": "copied", "sync": "full", "job-id": "copy"}
+        self._told("blockdev-backup", **how)
+        deadline = time.monotonic() + COPY_SECONDS
+        while self._told("query-block-jobs"):
+            if time.monotonic() > deadline:
+                raise Problem(f"{drive} is not copied within {COPY_SECONDS:.0f} s")
+            time.sleep(0.1)
+        self._told("blockdev-del", **{"node-name": "copied"})
+
+    def _told(self, command: str, **arguments: object) -> Any:
+        """What QEMU returns for a command; Problem when it refuses."""
+        said = json.loads(tell_monitor(self._places().monitor, command, **arguments) or "{}")
+        if "return" not in said:
+            raise Problem(f"QEMU refuses {command}", because=str(said.get("error")))
+        return said["return"]
+
     def answers(self) -> bool:
         """Whether the lab computer runs and its ssh answers."""
         return self.alive() and self._ask("true", timeout=LINK_SECONDS).code == 0
@@ -345,17 +371,22 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def tell_monitor(monitor: Path, command: str) -> None:
-    """Give QEMU a command; a QEMU that has gone needs none."""
+def tell_monitor(monitor: Path, command: str, **arguments: object) -> str:
+    """Give QEMU a command; its answer, as JSON, no event. A QEMU that has gone needs none."""
     try:
         with socket.socket(socket.AF_UNIX) as line:
             line.settimeout(STOP_SECONDS)
             line.connect(str(monitor))
             stream = line.makefile("rwb")
             stream.readline()
-            for name in ("qmp_capabilities", command):
-                stream.write(json.dumps({"execute": name}).encode() + b"\n")
+            answer = b""
+            for name, given in (("qmp_capabilities", {}), (command, arguments)):
+                asked = {"execute": name, "arguments": given}
+                stream.write(json.dumps(asked).encode() + b"\n")
                 stream.flush()
-                stream.readline()
+                answer = stream.readline()
+                while b'"event"' in answer:
+                    answer = stream.readline()
+            return answer.decode()
     except OSError:
-        return
+        return ""

@@ -104,7 +104,7 @@ class Siege:
         seconds = time.monotonic() - began
         after = self._look()
         said = self.lab.run(f"cat /var/log/septum/{NAME}.log", check=True).stdout
-        down = self.lab.run(f"septum down {NAME}", timeout=PATIENCE)
+        down = self.lab.run(f"septum down --now {NAME}", timeout=PATIENCE)
         return {
             **attack._asdict(),
             "made": accesses_made(said),
@@ -287,7 +287,7 @@ class Working:
         job.meet()
         job.each(job.ping)
         job.each(job.write_and_read)
-        job.lab.run("septum down green", timeout=PATIENCE, check=True)
+        job.lab.run("septum down --now green", timeout=PATIENCE, check=True)
         self.siege = Siege(job.lab, job.terminals["blue"], typed.SCRATCH["blue"], job.folder)
         return self
 

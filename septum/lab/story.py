@@ -61,6 +61,7 @@ def _rows(found: Row, promised: Mapping[str, Promise]) -> Iterable[tuple[str, li
     yield "SCSI disk", [_scsi(said["scsi"]) for said, _ in says]
     yield "exits", [_exits(said["exits"]) for said, _ in says]
     yield "tried", [_tried(found["attempts"][name]) for name in promised]
+    yield "ended", [[found["ended"][name]] for name in promised]
 
 
 def _processors(said: Row) -> list[str]:

@@ -36,6 +36,10 @@ class DraftInstance(NamedTuple):
     buses: tuple[Item[PciBus], ...]
     without_reset: tuple[Item[PciAddress], ...]
     on_reboot: str
+    on_crash: str
+    restart_delay: float
+    restart_limit: int
+    restart_within: float
     isa: tuple[Item[str], ...]
     present: tuple[Item[tuple[PciBus, PciBus]], ...]
     interrupts: str

@@ -47,6 +47,10 @@ class Partition(NamedTuple):
     # handed over although they cannot be reset
     without_reset: tuple[PciAddress, ...] = default("instance", "without_reset")
     on_reboot: str = default("instance", "on_reboot")  # what a reset asked from inside does
+    on_crash: str = default("instance", "on_crash")  # what a triple fault does
+    restart_delay: float = default("instance", "restart_delay")  # seconds between two starts
+    restart_limit: int = default("instance", "restart_limit")  # restarts by itself, at most so
+    restart_within: float = default("instance", "restart_within")  # many within so many seconds
     isa: tuple[str, ...] = default("instance", "isa")  # names of ISA devices
     # the machine's bus, and as which it is found
     present: tuple[tuple[PciBus, PciBus], ...] = default("instance", "present")

@@ -13,6 +13,7 @@ from septum.platforms.platform import ProcessPlatform
 
 if TYPE_CHECKING:
     from septum.host.journal import Journal
+    from septum.host.processes import Process
     from septum.host.runtime import RunDirectory
     from septum.machine.model import Machine
     from septum.messages import Report
@@ -47,13 +48,13 @@ class Pc(ProcessPlatform):
     def warm_up(self) -> None:
         import septum.instance.boot  # noqa: F401
 
-    def restore(self, journal: Journal) -> list[str]:
+    def restore(self, journal: Journal, instance: str = "") -> list[str]:
         from septum.host import claim, memory
 
         try:
-            said = claim.restore_abandoned(journal)
+            said = claim.restore_abandoned(journal, instance=instance)
         finally:
-            pages = memory.restore_abandoned(journal.directory)
+            pages = memory.restore_abandoned(journal.directory, instance=instance)
         return [*said, f"{pages} huge pages: given back to Linux"] if pages else said
 
     def run(
@@ -64,11 +65,18 @@ class Pc(ProcessPlatform):
         report: Report,
         *,
         terminal: bool = False,
+        keeper: Process | None = None,
     ) -> Ending:
         from septum.instance import boot
 
         return boot.run(
-            partition, machine, directory, report, terminal=terminal, confined=True
+            partition,
+            machine,
+            directory,
+            report,
+            terminal=terminal,
+            confined=True,
+            keeper=keeper,
         )
 
 

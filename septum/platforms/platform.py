@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from septum.host.journal import Journal
+    from septum.host.processes import Process
     from septum.host.runtime import RunDirectory
     from septum.machine.model import Machine
     from septum.messages import Report
@@ -44,8 +45,12 @@ class Platform(ABC):
     def warm_up(self) -> None:
         """Import what instances need, once for all. Problem: it is not installed."""
 
-    def restore(self, journal: Journal) -> list[str]:
-        """Give back what dead processes held; a line for each thing. Problem: not all came."""
+    def restore(self, journal: Journal, instance: str = "") -> list[str]:
+        """Give back what dead processes held; a line for each thing. Problem: not all came.
+
+        What a living keeper keeps for an instance's next process is left alone, unless that is
+        the instance which is named.
+        """
         return []
 
 
@@ -61,10 +66,12 @@ class ProcessPlatform(Platform):
         report: Report,
         *,
         terminal: bool = False,
+        keeper: Process | None = None,
     ) -> Ending:
         """An instance's whole life, in this process; Problem when it cannot start.
 
-        With `terminal`, its serial port is on this process's input and output.
+        With `terminal`, its serial port is on this process's input and output. A keeper, as long
+        as it lives, gives back what this process took, or keeps it for the instance's next one.
         """
 
 

@@ -36,8 +36,8 @@ class Child(NamedTuple):
     process: Process
     handle: int  # pidfd: readable when the process has ended
     reports: Channel
-    group: ControlGroup | None
     limit: RateLimit  # of what is passed on of its reports
+    group: ControlGroup | None = None
 
 
 class Life(NamedTuple):
@@ -52,9 +52,18 @@ class Life(NamedTuple):
 
 def fork_instance(life: Life, forget: Callable[[], None]) -> Child:
     """Start an instance's process; forget() closes, in it, what is its parent's alone."""
+    keeper = processes.this_process()
+    child = fork_process(lambda reports: become_instance(life, keeper, reports), forget)
+    return child._replace(group=life.group)
+
+
+def fork_process(work: Callable[[socket.socket], int], forget: Callable[[], None]) -> Child:
+    """A process that does some work and leaves with the code it returns; OSError: there is none.
+
+    What it sends into the socket is what its parent hears.
+    """
     # Each report is a packet: it is sent whole, or not at all, and nobody waits to send it.
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    parent = os.getpid()
     sys.stdout.flush()
     sys.stderr.flush()
     # A signal that comes before the child has its own handlers would run the parent's.
@@ -66,23 +75,25 @@ def fork_instance(life: Life, forget: Callable[[], None]) -> Child:
             try:
                 forget()
                 ours.close()
-                code = become_instance(life, parent, theirs)
+                code = work(theirs)
             finally:
                 os._exit(code)
+    except OSError:
+        ours.close()
+        raise
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, GUARDED)
-    theirs.close()
+        theirs.close()
     return Child(
         processes.process(number),
         os.pidfd_open(number),
         Channel(ours, LONGEST_REPORT, LONGEST_REPORT),
-        life.group,
         RateLimit(MOST_STAGES),
     )
 
 
-def become_instance(life: Life, parent: int, reports: socket.socket) -> int:
-    """The whole life of an instance's process; its exit code."""
+def become_instance(life: Life, keeper: Process, reports: socket.socket) -> int:
+    """The whole life of an instance's process, which a keeper forked; its exit code."""
     partition, directory, group = life.partition, life.place.directory, life.group
     report = reporter(reports)
     try:
@@ -96,12 +107,12 @@ def become_instance(life: Life, parent: int, reports: socket.socket) -> int:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         processes.end_on_terminate()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, GUARDED)
-        processes.die_with_parent(parent)
+        processes.die_with_parent(keeper.number)
         name_file = directory.process_of(partition.name)
         processes.write_process(name_file, processes.this_process())
         if group is not None:
             group.take(os.getpid())
-        ending = life.platform.run(partition, life.machine, directory, report)
+        ending = life.platform.run(partition, life.machine, directory, report, keeper=keeper)
     except KeyboardInterrupt:
         ending = Ending("stopped")
     except Problem as problem:

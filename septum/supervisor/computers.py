@@ -12,9 +12,10 @@ from contextlib import suppress
 from septum.errors import Problem
 from septum.messages import Report
 from septum.platforms.platform import ComputerPlatform, RunningComputer
-from septum.state import RUNNING, STARTING, STOPPING, Ending
+from septum.state import RUNNING, STARTING, STOPPING, UNPLUGGED, Ending
 from septum.supervisor.instances import Instance
-from septum.supervisor.keeper import Announce, Keeper
+from septum.supervisor.keeper import Announce, Keeper, Stop
+from septum.supervisor.restarts import wants_restart
 from septum.supervisor.workplace import Workplace
 
 
@@ -39,12 +40,14 @@ class ComputerKeeper(Keeper):
         instance.move(STARTING, time.monotonic())
         self.waiting.append(instance)
 
-    def stop(self, instance: Instance, *, politely: bool, within: float) -> None:
-        """End it. There is nothing an instance of a software computer could be asked to save."""
-        if not instance.is_active or instance.state == STOPPING:
+    def stop(self, instance: Instance, how: Stop) -> None:
+        """Pull its plug: the Alpha's kernels know no power button that could be pressed."""
+        instance.starts_again = how.starts_again
+        if instance.state == STOPPING:
             return
         instance.move(STOPPING, time.monotonic())
-        self.say(instance, "stopping")
+        instance.unplugged = ""
+        self.say(instance, "unplugging")
         if instance in self.waiting:
             self.waiting.remove(instance)
             self.end(instance, Ending("stopped"))
@@ -69,8 +72,12 @@ class ComputerKeeper(Keeper):
             ended = [(one.name, bug(error)) for one in self.active()]
         for name, ending in ended:
             instance = self.instances[name]
+            if instance.unplugged is not None and ending.reason == "stopped":
+                ending = Ending(UNPLUGGED)
+            again = instance.starts_again or wants_restart(instance.partition, ending)
             self.end(instance, ending)
-            if instance.wants_restart and not self.is_ending and ending.reason == "reset":
+            if again and not self.is_ending:
+                instance.restarts.count += not instance.starts_again
                 self.start(instance)
         if not self.active():
             self.switch_off()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import signal
-import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from septum.host.channel import Channel
 from septum.machine.model import Machine
 from septum.messages import Message
 from septum.partitions.model import Partition
-from septum.state import ACTIVE, DEFINED, RUNNING, STARTING, Ending, moved
+from septum.state import ACTIVE, DEFINED, RUNNING, STARTING, WAITING, Ending, moved
 from septum.supervisor.child import Child
+from septum.supervisor.restarts import Restarts
 
 
 class Instance:
@@ -22,12 +22,19 @@ class Instance:
         self.state = DEFINED
         self.child: Child | None = None
         self.lives_in: int | None = None  # the process that is its home and others', if it is
-        self.running_since: float | None = None  # seconds, monotonic clock
+        self.started = 0.0  # this and what follows: seconds, monotonic clock
+        self.running_since: float | None = None
+        self.starts_at: float | None = None  # while it waits
+        self.restarts = Restarts()
         self.said: Ending | None = None  # by the instance itself, before its process ended
         self.ending: Ending | None = None
         self.kept: list[str] = []  # what its last process had and Linux has not got back
-        self.asked_to_stop: socket.socket | None = None
-        self.last_resorts: list[tuple[float, signal.Signals]] = []  # when, monotonic; what
+        self.starts_again = False  # once it has ended, as somebody asked
+        self.line: Channel | None = None  # to its process, once it was asked something
+        self.hears_button: bool | None = None  # as it answered when that was pressed
+        self.unplugged: str | None = None  # why
+        # What is done when it takes too long over its end, and when
+        self.last_resort: tuple[float, Callable[[Instance], None]] | None = None
 
     @property
     def name(self) -> str:
@@ -37,20 +44,17 @@ class Instance:
     def is_active(self) -> bool:
         return self.state in ACTIVE
 
-    @property
-    def wants_restart(self) -> bool:
-        """True after a reset from inside, where the table says so."""
-        was_reset = self.ending is not None and self.ending.reason == "reset"
-        return was_reset and self.partition.on_reboot == "restart"
-
     def move(self, to: str, now: float) -> None:
         """Change the state; a Problem when it cannot follow."""
         self.state = moved(self.name, self.state, to)
         if to == RUNNING:
             self.running_since = now
         elif to == STARTING:
-            self.running_since = self.said = self.ending = None
-            self.last_resorts = []
+            self.started = now
+            self.running_since = self.starts_at = None
+            self.said = self.ending = self.last_resort = None
+            self.hears_button = self.unplugged = None
+            self.starts_again = False
             self.kept = []
 
     def look_again(self, unreturned: Iterable[str]) -> None:
@@ -60,8 +64,9 @@ class Instance:
         self.kept = [one for one in self.kept if one in still or one not in owned]
 
     def row(self, now: float) -> Message:
-        """What ps lists. Memory in bytes, uptime in seconds."""
-        is_up = self.is_active and self.running_since is not None
+        """What ps lists. Memory in bytes; uptime, and the time until it starts, in seconds."""
+        is_up = self.is_active and self.running_since is not None and self.state != WAITING
+        waits = None if self.starts_at is None else round(max(0.0, self.starts_at - now), 1)
         partition = self.partition
         return {
             "name": self.name,
@@ -71,6 +76,8 @@ class Instance:
             "memory": partition.memory.total,
             "functions": [str(address) for address in partition.functions],
             "uptime": round(now - (self.running_since or 0), 1) if is_up else None,
+            "restarts": self.restarts.count,
+            "starts_in": waits if self.state == WAITING else None,
             "ending": ending_text(self.ending, self.kept),
             "kept": list(self.kept),
             "reason": self.ending.reason if self.ending else "",

@@ -6,6 +6,7 @@ import selectors
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import NamedTuple
 
 from septum.messages import Message
 from septum.state import after
@@ -13,10 +14,23 @@ from septum.supervisor.instances import Instance
 from septum.supervisor.workplace import Workplace
 
 Announce = Callable[[Instance, Message], None]
+SHUTDOWN_SECONDS = 60.0  # a system gets to shut itself down, where nobody says how long
+
+
+class Stop(NamedTuple):
+    """How an instance is to end."""
+
+    within: float = 0.0  # seconds its system gets after the power button; 0: the plug, at once
+    starts_again: bool = False
+
+
+AT_ONCE = Stop()
 
 
 class Keeper(ABC):
     """The instances; what happens to them is announced."""
+
+    has_power_button = False
 
     def __init__(
         self, place: Workplace, selector: selectors.BaseSelector, announce: Announce
@@ -36,8 +50,8 @@ class Keeper(ABC):
         """Start an instance; a failure is that instance's alone."""
 
     @abstractmethod
-    def stop(self, instance: Instance, *, politely: bool, within: float) -> None:
-        """End an instance, at the latest after so many seconds twice."""
+    def stop(self, instance: Instance, how: Stop) -> None:
+        """End an instance that holds something; asked again, sooner or otherwise."""
 
     @abstractmethod
     def next_moment(self) -> float | None:

@@ -29,9 +29,9 @@ from septum.sockets.askers import Asker
 from septum.supervisor.answers import ANSWERS
 from septum.supervisor.computers import ComputerKeeper
 from septum.supervisor.instances import Instance
-from septum.supervisor.keeper import Keeper
+from septum.supervisor.keeper import AT_ONCE, SHUTDOWN_SECONDS, Keeper, Stop
 from septum.supervisor.processes import ProcessKeeper
-from septum.supervisor.requests import STOP_SECONDS, OpenRequests
+from septum.supervisor.requests import OpenRequests
 from septum.supervisor.service import Service
 from septum.supervisor.workplace import Workplace
 
@@ -104,7 +104,10 @@ class Supervisor:
             time.sleep(MOMENT)  # what goes wrong each time must not keep a processor busy
 
     def listen_to_signals(self) -> None:
-        """SIGTERM stops every instance; what a terminal sends means nothing to a daemon."""
+        """SIGTERM shuts every instance down, a second one pulls the plugs.
+
+        What a terminal sends means nothing to a daemon.
+        """
         for end in self.wakeups:
             end.setblocking(False)
         signal.set_wakeup_fd(self.wakeups[1].fileno(), warn_on_full_buffer=False)
@@ -115,10 +118,11 @@ class Supervisor:
 
     def signalled(self, mask: int) -> None:
         self.wakeups[0].recv(64)
+        within = SHUTDOWN_SECONDS if self.service is None else self.service.within
+        how = AT_ONCE if self.keeper.is_ending else Stop(within)
         self.keeper.is_ending = True
-        within = STOP_SECONDS if self.service is None else self.service.within
         for instance in self.keeper.active():
-            self.keeper.stop(instance, politely=True, within=within)
+            self.keeper.stop(instance, how)
 
     def accept(self, mask: int) -> None:
         stream = self.listener.accept()

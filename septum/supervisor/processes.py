@@ -7,29 +7,39 @@ import selectors
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from septum import protocol
 from septum.confinement.limits import group_memory, group_tasks
 from septum.errors import Problem
 from septum.host import cgroups, logs
-from septum.host.channel import connect
+from septum.host.channel import Channel, connect
 from septum.host.journal import Journal
-from septum.host.processes import tell
-from septum.messages import Message, encode
+from septum.host.processes import tell, this_process
+from septum.messages import Message
 from septum.platforms.platform import ProcessPlatform
-from septum.state import RUNNING, STARTING, STOPPING, Ending, after
+from septum.state import RUNNING, STARTING, STOPPING, UNPLUGGED, WAITING, Ending
 from septum.supervisor.child import Child, Life, fork_instance, reap
 from septum.supervisor.instances import Instance
-from septum.supervisor.keeper import Announce, Keeper
-from septum.supervisor.requests import STOP_SECONDS
+from septum.supervisor.keeper import AT_ONCE, Announce, Keeper, Stop
+from septum.supervisor.restarts import held_down, wants_restart
+from septum.supervisor.returns import Returns, is_watched
 from septum.supervisor.steering import Steering
 from septum.supervisor.workplace import Workplace
+from septum.units import duration_text
 
+LONGEST_ANSWER = 1 << 16  # bytes, of an instance to its supervisor
 MOST_LEFT_OUT = 10_000  # reports of one life that were too many; then no more are heeded
 
 
 class ProcessKeeper(Keeper):
-    """Forks a process for each instance, hears it, and gives back what it leaves."""
+    """Forks a process for each instance, hears it, and sees that what it leaves is given back.
+
+    Between two lives of an instance, what it had is kept for the next one: Linux's drivers do not
+    see a device that another system has used, and has not left for good.
+    """
+
+    has_power_button = True
 
     def __init__(
         self,
@@ -43,27 +53,35 @@ class ProcessKeeper(Keeper):
         self.platform = platform
         self.close_the_rest = close_the_rest
         self.steering = Steering(self.say, place.root)
+        self.returns = Returns(platform, place, selector, self.say_of, self.close_in_child)
+
+    def say_of(self, name: str, text: str) -> None:
+        if name in self.instances:
+            self.say(self.instances[name], text)
+
+    # ---- starting
+
 
     def start(self, instance: Instance) -> None:
         """Fork the process of an instance; a failure is that instance's alone."""
         instance.move(STARTING, time.monotonic())
         group = None
         try:
+            self.returns.refuse(instance.name)
             self.place.directory.make_instance(instance.name)
             group = self.weighed(instance)
             life = Life(instance.partition, instance.machine, self.platform, self.place, group)
             child = fork_instance(life, self.close_in_child)
         except (Problem, OSError) as problem:
             instance.ending = Ending("failed", str(problem))
-            self.give_back(instance, group)
-            self.settle(instance)
+            self.give_back(instance, self.leave(instance, group))
             return
         instance.child = child
         self.selector.register(
             child.handle, selectors.EVENT_READ, lambda mask: self.ended(instance)
         )
         self.selector.register(
-            child.reports, selectors.EVENT_READ, lambda mask: self.reported(instance)
+            child.reports, selectors.EVENT_READ, lambda mask: self.reported(instance, child)
         )
 
     def weighed(self, instance: Instance) -> cgroups.ControlGroup | None:
@@ -86,80 +104,143 @@ class ProcessKeeper(Keeper):
             self.say(instance, f"not limited in its control group: {', '.join(group.lacking)}")
         return group
 
-    def stop(self, instance: Instance, *, politely: bool, within: float) -> None:
-        """Ask an instance to end; after so many seconds insist, after as many more end it."""
-        child = instance.child
-        if child is None or instance.state == STOPPING:
-            return
-        was_running = instance.state == RUNNING
-        now = time.monotonic()
-        instance.move(STOPPING, now)
-        self.say(instance, "stopping")
-        if politely and was_running and self.ask_to_stop(instance):
-            instance.last_resorts = [
-                (now + within, signal.SIGTERM),
-                (now + 2 * within, signal.SIGKILL),
-            ]
-            return
-        tell(child.process, signal.SIGTERM)
-        instance.last_resorts = [(now + within, signal.SIGKILL)]
+    # ---- stopping
 
-    def ask_to_stop(self, instance: Instance) -> bool:
-        """Send the instance's own process the request; False when it does not listen."""
-        try:
-            stream = connect(self.place.directory.control_of(instance.name), within=0)
-        except Problem:
-            return False
-        if stream is None:
-            return False
-        instance.asked_to_stop = stream  # open until it has ended: it may answer
-        try:
-            stream.send(encode(protocol.question("stop", protocol.INSTANCE)))
-        except OSError:
-            return False
+    def stop(self, instance: Instance, how: Stop) -> None:
+        """Press the power button, and pull the plug when that takes too long; or do so at once."""
+        now = time.monotonic()
+        instance.starts_again = how.starts_again
+        if instance.state == WAITING:
+            if how.starts_again:
+                instance.starts_at = now
+            else:
+                instance.ending = Ending("stopped")
+                self.give_back(instance, [])
+        elif instance.state == STARTING:
+            instance.move(STOPPING, now)
+            self.say(instance, "stopping")
+            self.terminate(instance)
+        elif instance.child is not None and instance.unplugged is None:
+            self.shut_down(instance, how.within, now)
+
+    def shut_down(self, instance: Instance, within: float, now: float) -> None:
+        """Of one that runs, or was told to shut down before: then the sooner of both counts."""
+        latest = now + within
+        if instance.state == STOPPING:
+            if instance.last_resort is not None:
+                latest = min(latest, instance.last_resort[0])
+        else:
+            instance.move(STOPPING, now)
+        if not within or not self.ask(instance, "press"):
+            self.unplug(instance, "")
+            return
+        self.say(instance, "its power button is pressed")
+
+        def too_late(instance: Instance) -> None:
+            self.unplug(instance, f"it did not shut down within {duration_text(within)}")
+
+        instance.last_resort = (latest, too_late)
+
+    def unplug(self, instance: Instance, because: str) -> None:
+        """End it without asking its system."""
+        if because and instance.hears_button is False:
+            because += "; it was not listening for its power button"
+        instance.unplugged = because
+        self.say(instance, f"unplugging{because and ': '}{because}")
+        if self.ask(instance, "stop"):
+            instance.last_resort = (time.monotonic() + self.place.patience, self.terminate)
+        else:
+            self.terminate(instance)
+
+    def terminate(self, instance: Instance) -> None:
+        """Its process does not answer: insist."""
+        assert instance.child is not None
+        tell(instance.child.process, signal.SIGTERM)
+        instance.last_resort = (time.monotonic() + self.place.patience, self.kill)
+
+    def kill(self, instance: Instance) -> None:
+        assert instance.child is not None
+        tell(instance.child.process, signal.SIGKILL)
+        instance.last_resort = None
+
+    def ask(self, instance: Instance, what: str) -> bool:
+        """Send a request to the instance's own process; False when it does not listen."""
+        if instance.line is None:
+            try:
+                stream = connect(self.place.directory.control_of(instance.name), within=0)
+            except Problem:
+                return False
+            if stream is None:
+                return False
+            line = instance.line = Channel(stream, LONGEST_ANSWER)
+            self.selector.register(
+                line, selectors.EVENT_READ, lambda mask: self.answered(instance, line)
+            )
+        instance.line.send(protocol.question(what, protocol.INSTANCE))
         return True
 
+    def answered(self, instance: Instance, line: Channel) -> None:
+        """Take note of what its process says to what it was asked; it may say anything."""
+        if not is_watched(self.selector, line):
+            return  # it ended in this same moment
+        rows: list[Message] | None = []
+        try:
+            messages = line.receive()
+            if messages is not None:
+                rows = [row for message in messages for row in protocol.rows_of(message)]
+        except Problem:
+            messages = None
+        if messages is None:
+            self.selector.unregister(line)
+        for row in rows or ():
+            if isinstance(row.get("heard"), bool):
+                instance.hears_button = row["heard"]
+                if not instance.hears_button:
+                    self.say(instance, "its system is not listening for it yet")
+
+    # ---- time
+
     def next_moment(self) -> float | None:
-        """When, on the monotonic clock, a stop takes too long or there is a look to take."""
-        moments = [one.last_resorts[0][0] for one in self.instances.values() if one.last_resorts]
-        if self.steering.moment is not None:
-            moments.append(self.steering.moment)
-        return min(moments, default=None)
+        """When, on the monotonic clock, one starts, takes too long, or there is a look to take."""
+        moments = [self.returns.next_moment(), self.steering.moment]
+        for one in self.instances.values():
+            moments.append(one.starts_at if one.state == WAITING else None)
+            moments.append(one.last_resort[0] if one.last_resort is not None else None)
+        return min((moment for moment in moments if moment is not None), default=None)
 
     def work(self) -> None:
         """What there is to do whether or not anybody has asked for something."""
-        self.use_last_resorts()
+        self.returns.work()
         self.steering.work(self.instances.values())
-
-    def use_last_resorts(self) -> None:
-        """Insist where a stop has taken too long."""
         now = time.monotonic()
-        for instance in self.instances.values():
-            while instance.child and instance.last_resorts and instance.last_resorts[0][0] <= now:
-                _, number = instance.last_resorts.pop(0)
-                tell(instance.child.process, number)
+        for instance in list(self.instances.values()):
+            if instance.child is not None and instance.last_resort is not None:
+                moment, act = instance.last_resort
+                if moment <= now:
+                    act(instance)
+            is_due = instance.starts_at is not None and instance.starts_at <= now
+            if instance.state == WAITING and is_due:
+                self.start(instance)
 
-    def reported(self, instance: Instance) -> None:
-        """Read what an instance's process says."""
-        child = instance.child
-        if child is None:
-            return
+    # ---- hearing
+
+    def reported(self, instance: Instance, child: Child) -> bool:
+        """Read what an instance's process says; whether there may be more."""
+        if not is_watched(self.selector, child.reports):
+            return False  # it ended in this same moment, and was heard to its end
         try:
             messages = child.reports.receive()
             for message in messages or ():
                 self.heed(instance, child, message)
         except Problem as problem:
             self.distrust(instance, child, problem)
-            return
+            return False
         if messages is None:
             self.selector.unregister(child.reports)
-            if instance.state == STARTING and not instance.last_resorts:
+            if instance.state == STARTING and instance.last_resort is None:
                 # It ends, as a rule. One that goes on can tell nobody any more that it runs.
-                now = time.monotonic()
-                instance.last_resorts = [
-                    (now + STOP_SECONDS, signal.SIGTERM),
-                    (now + 2 * STOP_SECONDS, signal.SIGKILL),
-                ]
+                instance.last_resort = (time.monotonic() + self.place.patience, self.terminate)
+        return bool(messages)
 
     def heed(self, instance: Instance, child: Child, message: Message) -> None:
         """Take note of one report; Problem when it makes no sense, or there are far too many."""
@@ -188,81 +269,119 @@ class ProcessKeeper(Keeper):
         self.say(instance, why)
         instance.said = Ending("failed", why)
         if instance.state == STARTING:  # nobody would ever hear that it runs
-            self.stop(instance, politely=False, within=STOP_SECONDS)
+            self.stop(instance, AT_ONCE)
 
     def ended(self, instance: Instance) -> None:
-        """An instance's process is no more: give back what it left, perhaps start it again."""
+        """An instance's process is no more: start it again, or see that Linux gets all back."""
         child = instance.child
         if child is None:
             return
+        now = time.monotonic()
         self.selector.unregister(child.handle)
-        self.hear_the_rest(instance, child)
-        silent = reap(child)
-        instance.ending = instance.said or silent
-        instance.child = None
-        instance.last_resorts = []
-        if instance.asked_to_stop is not None:
-            instance.asked_to_stop.close()
-            instance.asked_to_stop = None
-        was_running = instance.state == RUNNING
-        self.give_back(instance, child.group)
-        if was_running and not self.is_ending and instance.wants_restart:
-            instance.move(after(instance.ending), time.monotonic())
-            self.start(instance)
-            return
-        self.settle(instance)
-
-    def hear_the_rest(self, instance: Instance, child: Child) -> None:
-        """What the process said last may still wait in the socket."""
-        if child.reports not in self.selector.get_map():
-            return
-        self.selector.unregister(child.reports)
-        try:
-            while messages := child.reports.receive():
-                for message in messages:
-                    self.heed(instance, child, message)
-        except Problem as problem:
-            instance.said = Ending("failed", f"its last reports make no sense: {problem.because}")
+        while self.reported(instance, child):
+            continue
+        if is_watched(self.selector, child.reports):
+            self.selector.unregister(child.reports)
         for line in child.limit.rest():
             self.say(instance, line)
+        silent = reap(child)
+        instance.ending = instance.said or silent
+        instance.child = instance.last_resort = instance.running_since = None
+        self.hang_up(instance)
+        if instance.unplugged is not None and instance.ending.reason == "stopped":
+            instance.ending = Ending(UNPLUGGED, instance.unplugged)
+        problems = self.leave(instance, child.group)
+        at = self.next_start(instance, instance.ending, now)
+        if at is None:
+            self.give_back(instance, problems)
+        else:
+            self.wait(instance, at, now)
 
-    def give_back(self, instance: Instance, group: cgroups.ControlGroup | None) -> None:
-        """What a process took and did not return itself; one failure does not keep the rest.
+    def next_start(self, instance: Instance, ending: Ending, now: float) -> float | None:
+        """When one that has ended starts again, monotonic; None: it does not."""
+        if self.is_ending:
+            return None
+        if instance.starts_again:
+            return now
+        if instance.state != RUNNING or not wants_restart(instance.partition, ending):
+            return None
+        at = instance.restarts.next(instance.partition, instance.started, now)
+        if at is None:
+            instance.ending = held_down(instance.partition, ending)
+        return at
+
+    def wait(self, instance: Instance, at: float, now: float) -> None:
+        """Keep what it had for its next life."""
+        assert instance.ending is not None
+        instance.move(WAITING, now)
+        instance.starts_at = at
+        reason, wait = instance.ending.reason, at - now
+        detail = f"starts again in {duration_text(round(wait, 1))}" if wait > 0 else "starts again"
+        said = {"state": WAITING, "reason": reason, "detail": detail}
+        self.announce(instance, {"event": "state", **said})
+
+    def hang_up(self, instance: Instance) -> None:
+        """Nobody is left to be asked."""
+        if instance.line is not None:
+            if is_watched(self.selector, instance.line):
+                self.selector.unregister(instance.line)
+            instance.line.close()
+            instance.line = None
+
+    # ---- giving back
+
+    def leave(self, instance: Instance, group: cgroups.ControlGroup | None) -> list[str]:
+        """Remove what is ours and its process has left; what did not go."""
+        problems = []
+        logs.tidy(self.place.directory.log_of(instance.name))
+        logs.tidy(self.place.directory.messages_of(instance.name))
+        try:
+            self.place.directory.remove_instance(instance.name)
+        except OSError as error:
+            problems.append(f"{error.filename} cannot be removed: {error.strerror}")
+        try:
+            if group is not None:
+                group.remove()
+        except (Problem, OSError) as problem:
+            problems.append(str(problem))
+        return problems
+
+    def give_back(self, instance: Instance, problems: list[str]) -> None:
+        """Have given back what a process took, and settle the instance when that is done.
 
         What is still held then is looked up, not assumed.
         """
-        journal = Journal(self.place.directory.claims)
+        if instance.state != STOPPING:
+            instance.move(STOPPING, time.monotonic())
 
-        def restore() -> None:
-            for line in self.platform.restore(journal):
-                self.say(instance, line)
-
-        def leave() -> None:
-            logs.tidy(self.place.directory.log_of(instance.name))
-            logs.tidy(self.place.directory.messages_of(instance.name))
-            self.place.directory.remove_instance(instance.name)
-
-        problems = []
-        steps = [restore, leave] if group is None else [restore, group.remove, leave]
-        for step in steps:
-            try:
-                step()
-            except (Problem, OSError) as problem:
+        def done(more: list[str]) -> None:
+            for problem in [*problems, *more]:
                 logs.say(f"{instance.name}: {problem}")
                 self.say(instance, f"not everything could be given back: {problem}")
-                problems.append(problem)
+            with suppress(OSError):
+                self.look(instance, [*problems, *more])
+            self.settle(instance)
+
+        self.returns.begin(instance.name, done)
+
+    def look(self, instance: Instance, problems: list[str]) -> None:
+        """Find out what Linux has not got back, and keep none of it: others may try again."""
+        journal = Journal(self.place.directory.claims)
+        journal.release(instance.name, this_process())
         instance.kept = [entry.address for entry in journal.left_by(instance.name)]
-        if problems and not journal.abandoned():  # else it is a function's, perhaps another's
-            instance.kept += [str(problem).partition("\n")[0] for problem in problems]
+        if problems and not instance.kept and not journal.abandoned():
+            # else it is a function's, perhaps another's
+            instance.kept = [problem.partition("\n")[0] for problem in problems]
 
     def close_in_child(self) -> None:
-        """In an instance's process: close everything that is the supervisor's."""
+        """In another process: close everything that is the supervisor's."""
         signal.set_wakeup_fd(-1)
         self.selector.close()
         self.close_the_rest()
+        self.returns.close()
         for instance in self.instances.values():
             if instance.child is not None:
                 os.close(instance.child.handle)
                 instance.child.reports.close()
-            if instance.asked_to_stop is not None:
-                instance.asked_to_stop.close()
+            if instance.line is not None:
+                instance.line.close()

@@ -11,10 +11,10 @@ from septum.messages import Message
 from septum.sockets.askers import Asker
 from septum.state import RUNNING
 from septum.supervisor.instances import Instance
-from septum.supervisor.keeper import Keeper
+from septum.supervisor.keeper import AT_ONCE, Keeper
 
 STARTED = "started"  # done when each instance runs, or does not even start
-STOP_SECONDS = 20.0  # where the asker does not say, or cannot: a start taken back, a signal
+AGAIN = "again"  # the same, of instances that end first
 MOST_OPEN = 8  # requests of one asker
 GONE = "gone"  # done when each has given everything back; then it is forgotten
 
@@ -30,7 +30,7 @@ class Request:
     def is_met(self, instances: Mapping[str, Instance]) -> bool:
         """True when nothing is left to wait for."""
         about = [instances[name] for name in self.names if name in instances]
-        if self.wanted == STARTED:
+        if self.wanted in (STARTED, AGAIN):
             return all(one.state == RUNNING or not one.is_active for one in about)
         return not any(one.is_active for one in about)
 
@@ -76,7 +76,8 @@ class OpenRequests:
                 for name in request.names:
                     if name in self.keeper.instances:
                         instance = self.keeper.instances[name]
-                        self.keeper.stop(instance, politely=False, within=STOP_SECONDS)
+                        if instance.is_active:
+                            self.keeper.stop(instance, AT_ONCE)
 
     def review(self) -> None:
         """Finish those that are met."""

@@ -14,6 +14,7 @@ class Workplace(NamedTuple):
 
     directory: RunDirectory
     groups: str = cgroups.DEFAULT_ROOT
-    patience: float = 20.0  # seconds an instance gets to clean up when its supervisor has died
+    patience: float = 20.0  # seconds an instance's process gets to clean up, and once more to end
     asker_patience: float = PATIENCE  # seconds in which an asker must ask, or read
     root: str = "/"  # where /proc and /sys stand
+    slow: float = 60.0  # seconds Linux gets to take back what an instance had

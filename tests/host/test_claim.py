@@ -275,7 +275,7 @@ def test_who_gives_back_looks_again_once_it_is_alone(core: DriverCore, journal: 
     """Another process took the function between the list of what the dead left and its turn."""
     take(core, journal, ETHERNET)
     (entry,) = journal.abandoned()
-    journal.abandoned = lambda: [entry]  # type: ignore[method-assign]
+    journal.abandoned = lambda instance: [entry]  # type: ignore[method-assign]
     journal.write(entry._replace(holder=this_process(), instance="green"))
     assert restore_abandoned(journal, str(core.root)) == []
     assert core.driver(ETHERNET) == "vfio-pci" and core.writes == []
@@ -397,6 +397,95 @@ def test_another_driver_may_have_it_now(core: DriverCore, journal: Journal) -> N
         core.refuses["unbind"] = errno.ENODEV  # vfio-pci does not let go, and says nothing
     assert "e1000e had it, and vfio-pci has it now" in told.value.because
     assert journal.read(ETHERNET) is not None
+
+
+# ---- between two lives
+
+
+def a_life(core: DriverCore, journal: Journal, name: str = "blue") -> None:
+    """A process of an instance that this one keeps has come and gone."""
+    with Claim(ETHERNET, journal, name, str(core.root), keeper=this_process()):
+        entry = journal.read(ETHERNET)
+        assert entry is not None and entry.holder == this_process()
+    journal.write(entry._replace(holder=DEAD))
+
+
+def test_a_keeper_is_left_what_was_taken(core: DriverCore, journal: Journal) -> None:
+    a_life(core, journal)
+    assert core.driver(ETHERNET) == "vfio-pci"
+    entry = journal.read(ETHERNET)
+    assert entry == Entry(ETHERNET, "e1000e", "", DEAD, "blue", this_process())
+    assert entry.is_held and journal.unreturned() == [] and journal.left_by("blue") == []
+    core.writes.clear()
+    assert restore_abandoned(journal, str(core.root)) == []
+    assert restore_abandoned(journal, str(core.root), "green") == [] and core.writes == []
+
+
+def test_the_next_life_takes_it_over_and_linux_sees_nothing(
+    core: DriverCore, journal: Journal
+) -> None:
+    a_life(core, journal)
+    core.writes.clear()
+    for _ in range(3):
+        a_life(core, journal)
+    assert core.writes == [] and core.driver(ETHERNET) == "vfio-pci"
+    (entry,) = journal.entries()
+    assert entry.driver == "e1000e", "as Linux had it before the first"
+    assert restore_abandoned(journal, str(core.root), "blue") == [
+        f"{ETHERNET}: given back to Linux"
+    ]
+    assert core.driver(ETHERNET) == "e1000e" and core.override(ETHERNET) == "(null)"
+
+
+def test_nobody_else_has_what_is_kept(core: DriverCore, journal: Journal) -> None:
+    a_life(core, journal)
+    core.writes.clear()
+    for other in (
+        Claim(ETHERNET, journal, "green", str(core.root), keeper=this_process()),
+        Claim(ETHERNET, journal, "blue", str(core.root)),
+        Claim(ETHERNET, journal, "blue", str(core.root), keeper=process(1)),
+    ):
+        with pytest.raises(HostProblem, match="cannot take") as told, other:
+            pass
+        assert "about to start again" in told.value.because
+    assert core.writes == [] and core.driver(ETHERNET) == "vfio-pci"
+
+
+def test_what_somebody_else_bound_in_between_is_not_taken_again(
+    core: DriverCore, journal: Journal
+) -> None:
+    """Linux may use it by now: only a first start asks whether it can do without."""
+    a_life(core, journal)
+    core.written("unbind", ETHERNET)
+    core.written(str(core._device(ETHERNET) / "driver_override"), "e1000e")
+    core.written("drivers_probe", ETHERNET)
+    again = Claim(ETHERNET, journal, "blue", str(core.root), keeper=this_process())
+    with pytest.raises(HostProblem, match=r"take 0000:01:00\.0 over") as told, again:
+        pass
+    assert "e1000e in between" in told.value.because and "septum up" in told.value.remedy
+    assert restore_abandoned(journal, str(core.root), "blue") != []
+    assert core.driver(ETHERNET) == "e1000e" and journal.entries() == []
+
+
+def test_what_is_kept_no_more_is_linuxs(core: DriverCore, journal: Journal) -> None:
+    a_life(core, journal)
+    journal.release("green", this_process())
+    journal.release("blue", process(1))
+    assert journal.unreturned() == []
+    journal.release("blue", this_process())
+    assert journal.unreturned() == [ETHERNET]
+    assert len(restore_abandoned(journal, str(core.root))) == 1
+
+
+def test_what_a_dead_keeper_kept_is_linuxs(core: DriverCore, journal: Journal) -> None:
+    a_life(core, journal)
+    (entry,) = journal.entries()
+    journal.write(entry._replace(keeper=DEAD))
+    assert journal.unreturned() == [ETHERNET]
+    with Claim(ETHERNET, journal, "blue", str(core.root), keeper=DEAD):
+        core.writes.clear()
+    assert core.driver(ETHERNET) == "e1000e", "nobody is left who would give it back"
+    assert journal.entries() == []
 
 
 def test_a_kernel_without_the_driver(

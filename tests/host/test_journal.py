@@ -60,7 +60,8 @@ DAMAGED = [
     *("", "{", "[]", "7", '{"address": "x"}', '{"pid": "a"}', "[" * 100_000),
     *(json.dumps({**SOUND, key: value}) for key, value in (
         ("address", "0000:02:00.0"), ("driver", 7), ("driver_override", None), ("pid", "many"),
-        ("started", None), ("instance", ["blue"]),
+        ("started", None), ("instance", ["blue"]), ("keeper", 7), ("keeper", [1]),
+        ("keeper", ["a", "b"]), ("keeper", [1, 2, 3]),
     )),
     *(json.dumps({key: SOUND[key] for key in SOUND if key != left}) for left in SOUND),
 ]  # fmt: skip
@@ -106,3 +107,9 @@ def test_the_lock_is_free_again_when_its_holder_dies(journal: Journal) -> None:
     child.communicate()
     with journal.locked(ADDRESS):
         pass
+
+
+def test_the_keeper_is_read_as_it_was_written(journal: Journal) -> None:
+    kept = entry(this_process())._replace(keeper=process(1))
+    journal.write(kept)
+    assert journal.read(ADDRESS) == kept

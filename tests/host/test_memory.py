@@ -9,6 +9,8 @@ import mmap
 import os
 import re
 import resource
+import signal
+import subprocess
 import threading
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ import pytest
 from septum.errors import HostProblem
 from septum.host import memory as module
 from septum.host.memory import POOL, GuestMemory, require_locked_memory, restore_abandoned
-from septum.host.processes import this_process
+from septum.host.processes import Process, process, this_process
 from septum.units import HUGE_PAGE, MiB
 
 SIZE = 8 * MiB
@@ -97,6 +99,65 @@ def test_a_pool_large_enough_is_left_alone(pool: Pool, journal: Path) -> None:
     with GuestMemory(SIZE, str(journal), pool.root) as memory:
         assert memory.huge and pool.total == 10 and marks(journal) == []
     assert pool.total == 10
+
+
+def a_life(pool: Pool, journal: Path, keeper: Process, then: str = "") -> int:
+    """A process that has an instance's memory, and ends; pages in the pool while it had it."""
+    seen, told = os.pipe()
+    number = os.fork()
+    if number == 0:
+        with GuestMemory(SIZE, str(journal), pool.root, instance="blue", keeper=keeper):
+            os.write(told, bytes([pool.total]))
+            if then == "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+        os._exit(0)
+    os.waitpid(number, 0)
+    os.close(told)
+    with os.fdopen(seen, "rb") as file:
+        return file.read(1)[0]
+
+
+@pytest.mark.usefixtures("as_if_huge")
+@pytest.mark.parametrize("end", ["", "killed"])
+def test_a_keeper_has_them_between_two_lives(pool: Pool, journal: Path, end: str) -> None:
+    me = this_process()
+    assert a_life(pool, journal, me, end) == 12
+    assert pool.total == 12 and len(marks(journal)) == 1
+    assert restore_abandoned(str(journal), pool.root) == 0, "they are not abandoned"
+    assert restore_abandoned(str(journal), pool.root, "green") == 0
+    pool.set(total=12, free=4)
+    assert a_life(pool, journal, me, end) == 12, "nothing is missing, and they are its again"
+    assert len(marks(journal)) == 1
+    pool.set(total=12, free=3)
+    assert a_life(pool, journal, me, end) == 13, "somebody took one meanwhile"
+    assert restore_abandoned(str(journal), pool.root, "blue") == 3
+    assert pool.total == 10 and marks(journal) == []
+
+
+@pytest.mark.usefixtures("as_if_huge")
+def test_what_a_dead_keeper_kept_is_abandoned(pool: Pool, journal: Path) -> None:
+    keeper = subprocess.Popen(["sleep", "1000"])
+    assert a_life(pool, journal, process(keeper.pid), "killed") == 12
+    keeper.kill()
+    keeper.wait()
+    with GuestMemory(
+        SIZE, str(journal), pool.root, instance="blue", keeper=this_process()
+    ) as memory:
+        assert memory.huge and pool.total == 14, "another keeper's is not taken over"
+    assert restore_abandoned(str(journal), pool.root) == 2
+    assert restore_abandoned(str(journal), pool.root) == 0 and pool.total == 12
+
+
+@pytest.mark.usefixtures("as_if_huge")
+def test_without_its_keeper_a_process_gives_back_itself(pool: Pool, journal: Path) -> None:
+    keeper = subprocess.Popen(["sleep", "1000"])
+    with GuestMemory(
+        SIZE, str(journal), pool.root, instance="blue", keeper=process(keeper.pid)
+    ) as memory:
+        assert memory.huge and pool.total == 12
+        keeper.kill()
+        keeper.wait()
+    assert pool.total == 10 and marks(journal) == []
 
 
 @pytest.mark.usefixtures("as_if_huge")

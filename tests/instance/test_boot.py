@@ -288,7 +288,7 @@ def test_a_function_linux_will_not_give_means_no_start(
     story: list[str] = []
 
     class Claim:
-        def __init__(self, address: str, journal: object, instance: str) -> None:
+        def __init__(self, address: str, journal: object, instance: str, **how: object) -> None:
             self.address = address
 
         def __enter__(self) -> None:
@@ -319,7 +319,7 @@ def test_a_function_is_handed_over_and_given_back_in_order(
     story: list[str] = []
 
     class Claim:
-        def __init__(self, address: str, journal: object, instance: str) -> None:
+        def __init__(self, address: str, journal: object, instance: str, **how: object) -> None:
             story.append(f"claim {address}")
 
         def __enter__(self) -> None:

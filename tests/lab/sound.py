@@ -145,6 +145,7 @@ def sound() -> dict[str, Any]:
         "at_the_same_time": 4.5,
         "attempts": {name: tried(name) for name in OWNED},
         "dma": dma(),
+        "ended": {"blue": "powered off", "green": "powered off"},
         "given_back": {
             "drivers": {
                 at: ["e1000e", "e1000e"] if at.endswith("1:00.0") else ["", ""]

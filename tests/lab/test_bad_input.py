@@ -58,9 +58,9 @@ def a_table(lab: Lab, tmp_path: Path) -> Iterator[None]:
     lab.put(tmp_path / "bad.toml", "/var/tmp/bad.toml")
     lab.put(tmp_path / "interrupt.py", "/var/tmp/interrupt.py")
     lab.run("modprobe kvm_amd", check=True)
-    lab.run("septum down", timeout=60)
+    lab.run("septum down --now", timeout=60)
     yield
-    lab.run("septum down", timeout=60)
+    lab.run("septum down --now", timeout=60)
 
 
 def said(done: Completed) -> str:
@@ -129,7 +129,7 @@ def test_an_error_of_a_device_ends_its_owner_alone(lab: Lab) -> None:
 
 
 def test_up_twice_and_down_of_nothing(lab: Lab) -> None:
-    nothing = lab.run("septum down", timeout=60)
+    nothing = lab.run("septum down --now", timeout=60)
     assert nothing.code == 1
     assert "nothing runs" in said(nothing)
     said(lab.run("septum up /var/tmp/bad.toml", timeout=120, check=True))
@@ -139,5 +139,5 @@ def test_up_twice_and_down_of_nothing(lab: Lab) -> None:
     assert "green" in said(again) and "runs already" in said(again)
     after = json.loads(lab.run("septum ps --json", check=True).stdout)
     assert [row["pid"] for row in after] == [row["pid"] for row in before]
-    said(lab.run("septum down", timeout=60, check=True))
+    said(lab.run("septum down --now", timeout=60, check=True))
     nothing_is_held(lab)

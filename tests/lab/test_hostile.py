@@ -103,4 +103,4 @@ def test_a_kernel_that_is_none_is_refused_before_anything_is_taken(
     assert because in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert driver(lab) == before
-    lab.run("septum down", timeout=60)
+    lab.run("septum down --now", timeout=60)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ class Job:
         """Start both systems, in this lab, and let them do their work."""
         if self.starts:
             self.job.detach()
-        self.lab.run("septum down", timeout=PATIENCE)
+        self.lab.run("septum down --now", timeout=PATIENCE)
         self.starts = 0
         self.job = MainJob(self.lab, self.folder, Progress(quiet=True))
         try:
@@ -62,7 +63,7 @@ class Job:
     def end(self) -> None:
         if self.starts:
             self.job.detach()
-            self.lab.run("septum down", timeout=PATIENCE)
+            self.lab.run("septum down --now", timeout=PATIENCE)
 
     def failures(self) -> list[str]:
         """What the judges say."""
@@ -117,8 +118,9 @@ def owners_counts(job: Job, name: str) -> dict[str, int]:
 
 
 def test_every_line_of_the_report_is_as_the_table_says(job: Job) -> None:
-    # Nothing is given back yet
-    assert [one for one in job.failures() if not one.startswith("given_back")] == []
+    # Nothing is given back yet, nobody has ended
+    missing = [one for one in job.failures() if not one.startswith("given_back")]
+    assert [one.partition(":")[0] for one in missing] == ["blue.ended", "green.ended"], missing
 
 
 def test_the_systems_are_what_debian_made_them(job: Job) -> None:
@@ -293,10 +295,11 @@ def test_up_twice_is_refused(job: Job, lab: Lab) -> None:
     assert {name: state_of(lab, name)["pid"] for name in job.job.promised} == pids
 
 
-def test_green_reboots_itself_and_comes_back(job: Job, lab: Lab) -> None:
+def starts_anew(job: Job, lab: Lab, start: Callable[[], None]) -> None:
+    """Have green start again, and wait until its shell is there."""
     first = state_of(lab, "green")["pid"]
     old = job.job.terminals["green"]
-    old.type("reboot -f")
+    start()
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         now = state_of(lab, "green")
@@ -309,7 +312,42 @@ def test_green_reboots_itself_and_comes_back(job: Job, lab: Lab) -> None:
     terminal = job.job.terminals["green"]
     terminal.wait_for(demo.PROMPTS["green"], PATIENCE)
     terminal.quiet_shell(PATIENCE)
+
+
+def driver_links(lab: Lab) -> str:
+    """Of green's functions; a link that was made anew has another number."""
+    places = " ".join(f"/sys/bus/pci/devices/{at}/driver" for at in GREENS)
+    return str(lab.run(f"stat -c '%i %N' {places}", check=True).stdout)
+
+
+def probes_of_linux(lab: Lab) -> int:
+    return int(lab.run(f"dmesg | grep -c 'e1000e {GREENS[1]}'").stdout)
+
+
+def test_green_reboots_three_times_and_its_devices_stay_its_own(job: Job, lab: Lab) -> None:
+    """By each of Linux's ways to reset a PC; no driver of the host sees them in between."""
+    links, probes = driver_links(lab), probes_of_linux(lab)
+    assert links.count("vfio-pci") == 2
+    for way in ("acpi", "pci", "kbd"):
+        command = f"echo {way} >/sys/kernel/reboot/type; cat /sys/kernel/reboot/type; reboot -f"
+        terminal = job.job.terminals["green"]
+        starts_anew(job, lab, lambda c=command, t=terminal: t.type(c))  # type: ignore[misc]
+    assert driver_links(lab) == links and probes_of_linux(lab) == probes
+    assert state_of(lab, "green")["restarts"] == 3
     check_ethernet(job, "green")
+
+
+def test_green_is_rebooted_by_its_power_button(job: Job, lab: Lab) -> None:
+    links = driver_links(lab)
+
+    def reboot() -> None:
+        done = lab.run(f"septum reboot green --within {PATIENCE:.0f}s", timeout=2 * PATIENCE)
+        assert done.code == 0, done
+        assert "its power button is pressed" in done.stdout and "unplug" not in done.stdout
+
+    starts_anew(job, lab, reboot)
+    assert driver_links(lab) == links
+    assert state_of(lab, "green")["restarts"] == 3, "that was asked for"
 
 
 def test_a_killed_green_gives_back_and_blue_goes_on(job: Job, lab: Lab) -> None:
@@ -335,15 +373,35 @@ def test_a_killed_green_gives_back_and_blue_goes_on(job: Job, lab: Lab) -> None:
 )
 def test_a_hostile_neighbour_is_not_noticed(job: Job, lab: Lab, attack: Attack) -> None:
     """In green's place: random accesses, while blue works. `septum.lab siege` has more of it."""
-    lab.run("septum down green", timeout=PATIENCE)
+    lab.run("septum down --now green", timeout=PATIENCE)
     found = Siege(lab, job.job.terminals["blue"], SCRATCH["blue"], job.folder).endure(attack)
     checksum = job.job.instances["blue"]["scsi"]["written"]
     assert list(siege.failures(found, checksum)) == [], found
 
 
+def test_blue_hears_its_power_button_and_leaves_a_clean_disk(
+    job: Job, lab: Lab, tmp_path: Path
+) -> None:
+    """systemd shuts it down, and what ext4 says afterwards shows that it unmounted."""
+    job.job.terminals["blue"].ask("date > /var/tmp/written-before", PATIENCE)
+    down = lab.run(f"septum down blue --within {PATIENCE:.0f}s", timeout=2 * PATIENCE, check=True)
+    assert "blue: stopped, powered off; everything is given back" in down.stdout
+    disk = tmp_path / "blue.ext4"
+    lab.copy_disk("scsi-1-0", disk)
+    said = subprocess.run(["dumpe2fs", "-h", disk], capture_output=True, text=True, check=True)
+    assert re.search(r"Filesystem state: +clean\n", said.stdout)
+    assert "needs_recovery" not in said.stdout
+    checked = subprocess.run(["e2fsck", "-fn", disk], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout
+    written = subprocess.run(
+        ["debugfs", "-R", "cat /var/tmp/written-before", disk], capture_output=True, text=True
+    )
+    assert "20" in written.stdout
+
+
 def test_everything_is_given_back(job: Job, lab: Lab) -> None:
     job.job.detach()
-    lab.run("septum down", timeout=PATIENCE, check=True)
+    lab.run("septum down --now", timeout=PATIENCE, check=True)
     failed = job.failures()
     assert not [one for one in failed if one.startswith("given_back")], failed
     assert "no instances" in lab.run("septum ps", check=True).stdout

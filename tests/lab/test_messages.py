@@ -64,7 +64,7 @@ def test_a_disk_behind_one_message(lab: Lab, tmp_path: Path) -> None:
         after = messages(lab)
     finally:
         terminal.close()
-        lab.run("septum down", timeout=PATIENCE)
+        lab.run("septum down --now", timeout=PATIENCE)
     assert before.keys() == after.keys() == {"MSI 0"}
     assert after["MSI 0"] - before["MSI 0"] >= 2 * BYTES // 65536
 

@@ -71,7 +71,7 @@ class Systems:
         self.end()
         self.lab.put(TABLE, PLACE)
         self.lab.run("modprobe -a kvm_amd vfio-pci", check=True)
-        self.lab.run("septum down", timeout=PATIENCE)
+        self.lab.run("septum down --now", timeout=PATIENCE)
         arrivals = lost.Arrivals(self.lab)
         self.lab.run(f"septum up {PLACE}", timeout=PATIENCE, check=True)
         for name in PLACES:
@@ -156,7 +156,7 @@ def test_leases_are_of_both_sides(lab: Lab, systems: Systems) -> None:
 def test_what_is_behind_a_port_stands_on_the_root_bus_itself(lab: Lab, systems: Systems) -> None:
     """Bus 81 as bus 0, while green goes on: no bridge is on the way, and 00:00.0 is the card."""
     systems.terminals.pop("blue").close()
-    lab.run("septum down blue", timeout=PATIENCE, check=True)
+    lab.run("septum down --now blue", timeout=PATIENCE, check=True)
     head, _, green_s = TABLE.read_text().partition("[instances.blue]")
     green_s = green_s.partition("[instances.green]")[2]
     alone = f"{head}[instances.alone]{green_s}".replace('"0000:01"', '"0000:81"')

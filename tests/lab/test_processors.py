@@ -37,7 +37,7 @@ def started(lab: Lab, tmp_path: Path, request: pytest.FixtureRequest) -> Iterato
     (tmp_path / "table.toml").write_text(TABLE.format(processors=request.param))
     lab.put(tmp_path / "table.toml", PLACE)
     lab.run("modprobe -a kvm_amd vfio-pci", check=True)
-    lab.run("septum down", timeout=PATIENCE)
+    lab.run("septum down --now", timeout=PATIENCE)
     arrivals = lost.Arrivals(lab)
     lab.run(f"septum up {PLACE}", timeout=PATIENCE, check=True)
     terminal = Terminal(lab, "green", lab.folder / "processors.log")
@@ -47,7 +47,7 @@ def started(lab: Lab, tmp_path: Path, request: pytest.FixtureRequest) -> Iterato
         yield terminal
     finally:
         terminal.close()
-        lab.run("septum down", timeout=PATIENCE)
+        lab.run("septum down --now", timeout=PATIENCE)
 
 
 def pid_of_green(lab: Lab) -> int:

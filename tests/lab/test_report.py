@@ -317,6 +317,8 @@ WRONG: list[tuple[str, Change]] = [
     ("given_back.drivers", changed("given_back", "drivers", "0000:01:00.0", to=["e1000e", ""])),
     ("given_back.drivers", changed("given_back", "drivers", to={})),
     ("given_back.huge_pages", changed("given_back", "huge_pages", to=[0, 384])),
+    ("blue.ended", changed("ended", "blue", to="unplugged")),
+    ("green.ended", changed("ended", to={"blue": "powered off"})),
     ("given_back.claims", changed("given_back", "claims", to=["0000:01:00.0.json"])),
     ("given_back.faults", changed("given_back", "faults", to=["BUG: soft lockup"])),
 ]  # fmt: skip

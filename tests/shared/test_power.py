@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
@@ -116,7 +118,7 @@ def test_who_listens_is_interrupted_until_it_has_seen_it(
 def test_who_does_not_listen_yet_hears_it_when_it_does(
     power: PowerManagement, levels: list[int]
 ) -> None:
-    """As Linux's driver begins: it clears what was, then enables. acpi_install_fixed_event_handler"""
+    """As Linux's driver begins: it clears what was, then enables."""
     assert not power.press() and levels == []
     assert word(power, STATUS) == 0x0100, "who polls sees it"
     write(power, STATUS, 0x0100)
@@ -157,4 +159,4 @@ def test_no_access_is_out_of_place(accesses: list[tuple[int, int]]) -> None:
         assert 0 <= power.event_read(offset) <= 0xFF
         expected = bool(word(power, STATUS) & word(power, ENABLE))
         assert (levels[-1:] == [1]) is expected
-    assert all(one != other for one, other in zip(levels, levels[1:], strict=False))
+    assert all(one != other for one, other in pairwise(levels))

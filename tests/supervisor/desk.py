@@ -70,11 +70,11 @@ class Desk:
             "PYTHONPATH": str(ROOT),
         }
 
-    def table(self, blue: str = "", green: str = "") -> str:
-        """Write a table whose instances do what these words say; its path."""
+    def table(self, blue: str = "", green: str = "", keys: str = "") -> str:
+        """Write a table whose instances do what these words say; its path. `keys` are blue's."""
         path = self.root / "two.toml"
         text = TABLE.format(kernel=self.root / "kernel", blue=blue, green=green)
-        path.write_text(text)
+        path.write_text(text.replace("[instances.green]", f"{keys}\n\n[instances.green]"))
         return str(path)
 
     def start(self, *words: str, **options: Any) -> subprocess.Popen[str]:

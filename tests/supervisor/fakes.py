@@ -8,10 +8,13 @@ An instance does what its kernel command line says, word by word:
     fail          a Problem                 bug           an exception nobody expected
     crash         SIGKILL itself            powered-off   end by itself, at once
     deaf          ignore SIGTERM            reset=FILE    run, then reset once FILE is there
+    resets        run, and reset at once    fault=FILE    the same, with a triple fault
+    no-button     does not hear it
     says=KIND     report nonsense of a kind (NONSENSE) to its supervisor, then go on
     flood         report as much as it can for as long as it runs
     running       say already that it runs
-At the end of the words it runs: its control socket answers, its console echoes, until "stop".
+At the end of the words it runs: its control socket answers, its console echoes, until "stop", or
+until its power button is pressed.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ from septum.errors import GuestProblem, HostProblem
 from septum.host import processes
 from septum.host.channel import listen
 from septum.host.journal import Entry, Journal
+from septum.host.processes import Process
 from septum.host.runtime import RunDirectory
 from septum.machine.model import Machine
 from septum.messages import Lines, Report, encode
@@ -47,19 +51,19 @@ from tests.machines import a_machine
 
 
 def instance(
-    partition: Partition, machine: Machine, directory: RunDirectory, report: Report
+    partition: Partition,
+    machine: Machine,
+    directory: RunDirectory,
+    report: Report,
+    keeper: Process | None,
 ) -> Ending:
     """The life of a false instance."""
-    reset_at = ""
+    reset_at, ending, hears = "", Ending("reset"), True
     for word in partition.command_line.split():
         verb, _, path = word.partition("=")
         if verb == "claim":
             for address in partition.functions:
-                report("stage", {"text": f"claiming {address}"})
-                holder = processes.this_process()
-                Journal(directory.claims).write(
-                    Entry(str(address), "e1000e", "", holder, partition.name)
-                )
+                claim(Journal(directory.claims), str(address), partition.name, keeper, report)
         elif verb == "wait":
             report("stage", {"text": f"waiting for {os.path.basename(path)}"})
             wait_for(path)
@@ -81,9 +85,30 @@ def instance(
         elif verb == "powered-off":
             report("state", {"state": "running"})
             return Ending("powered off")
-        elif verb == "reset":
+        elif verb == "resets":
+            report("state", {"state": "running"})
+            return Ending("reset")
+        elif verb == "no-button":
+            hears = False
+        elif verb in ("reset", "fault"):
             reset_at = path
-    return running(partition.name, directory, report, reset_at)
+            ending = Ending("reset" if verb == "reset" else "shut down (triple fault)")
+    return running(partition.name, directory, report, reset_at, ending, hears)
+
+
+def claim(
+    journal: Journal, address: str, name: str, keeper: Process | None, report: Report
+) -> None:
+    """As host/claim.py does, without a device: take it, or take it over."""
+    report("stage", {"text": f"claiming {address}"})
+    standing = journal.read(address)
+    if standing is not None and standing.is_held:
+        assert not standing.holder.is_alive and (standing.instance, standing.keeper) == (
+            name,
+            keeper,
+        )
+        report("stage", {"text": f"taking {address} over"})
+    journal.write(Entry(address, "e1000e", "", processes.this_process(), name, keeper))
 
 
 def reports() -> socket.socket:
@@ -123,7 +148,9 @@ def wait_for(path: str) -> None:
         time.sleep(0.01)
 
 
-def running(name: str, directory: RunDirectory, report: Report, reset_at: str) -> Ending:
+def running(
+    name: str, directory: RunDirectory, report: Report, reset_at: str, ending: Ending, hears: bool
+) -> Ending:
     """Answer at both sockets until told to stop, or to reset."""
     control, console = listen(directory.control_of(name)), listen(directory.console_of(name))
     report("state", {"state": "running"})
@@ -132,7 +159,7 @@ def running(name: str, directory: RunDirectory, report: Report, reset_at: str) -
         ready, _, _ = select.select([control, console, *attached], [], [], 0.05)
         if reset_at and os.path.exists(reset_at):
             os.unlink(reset_at)
-            return Ending("reset")
+            return ending
         for one in ready:
             if one is console:
                 attached.append(console.accept()[0])
@@ -144,17 +171,27 @@ def running(name: str, directory: RunDirectory, report: Report, reset_at: str) -
                 else:
                     attached.remove(one)
                     one.close()
-            elif answer_asker(control) == "stop":
+            elif (asked := answer_asker(control, hears)) == "stop":
                 return Ending("stopped")
+            elif asked == "press" and hears:
+                return Ending("powered off")
 
 
-def answer_asker(control: socket.socket) -> str:
+def answer_asker(control: socket.socket, hears: bool) -> str:
+    """Answer all that one asks until it leaves, or asks for the end; what it asked last."""
     stream, _ = control.accept()
     stream.setblocking(True)
+    asked = ""
     with stream:
-        (question,) = Lines().feed(stream.recv(1000))
-        stream.sendall(encode(ANSWERS.get(question["ask"], {"rows": [question]})))
-        return str(question["ask"])
+        while data := stream.recv(1000):
+            for question in Lines().feed(data):
+                asked = str(question["ask"])
+                heard = {"rows": [{"heard": hears}]}
+                answer = heard if asked == "press" else ANSWERS.get(asked, {"rows": [question]})
+                stream.sendall(encode(answer))
+                if asked == "stop" or (asked == "press" and hears):
+                    return asked
+    return asked
 
 
 ANSWERS: dict[str, Mapping[str, object]] = {
@@ -165,9 +202,15 @@ ANSWERS: dict[str, Mapping[str, object]] = {
 }
 
 
-def restore(journal: Journal) -> list[str]:
-    """Gives nothing to Linux, but says and forgets what it would; SEPTUM_STUBBORN stays."""
-    held = [entry.address for entry in journal.abandoned()]
+def restore(journal: Journal, instance: str = "") -> list[str]:
+    """Gives nothing to Linux, but says and forgets what it would; SEPTUM_STUBBORN stays.
+
+    A function that SEPTUM_HANGS names is not given back before a file of that name is there.
+    """
+    held = [entry.address for entry in journal.abandoned(instance)]
+    hangs, _, until = os.environ.get("SEPTUM_HANGS", "").partition("=")
+    if hangs in held:
+        wait_for(until)
     stubborn = [one for one in held if one in os.environ.get("SEPTUM_STUBBORN", "").split()]
     for address in held:
         if address not in stubborn:
@@ -195,8 +238,8 @@ class FalsePc(Pc):
     def warm_up(self) -> None:
         return None
 
-    def restore(self, journal: Journal) -> list[str]:
-        return restore(journal)
+    def restore(self, journal: Journal, instance: str = "") -> list[str]:
+        return restore(journal, instance)
 
     def run(
         self,
@@ -206,15 +249,18 @@ class FalsePc(Pc):
         report: Report,
         *,
         terminal: bool = False,
+        keeper: Process | None = None,
     ) -> Ending:
-        return instance(partition, machine, directory, report)
+        return instance(partition, machine, directory, report, keeper)
 
 
 def false_place(platform: Platform | None = None) -> Workplace:
     """Control groups below SEPTUM_GROUPS."""
     patience = float(os.environ.get("SEPTUM_PATIENCE", "20"))
     asker = float(os.environ.get("SEPTUM_ASKER_PATIENCE", "20"))
-    return Workplace(RunDirectory.from_environment(), os.environ["SEPTUM_GROUPS"], patience, asker)
+    slow = float(os.environ.get("SEPTUM_SLOW", "60"))
+    directory, groups = RunDirectory.from_environment(), os.environ["SEPTUM_GROUPS"]
+    return Workplace(directory, groups, patience, asker, slow=slow)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from septum.platforms.alpha import Alpha
 from septum.state import FAILED, RUNNING, STOPPED, Ending
 from septum.supervisor.computers import ComputerKeeper
 from septum.supervisor.instances import Instance
+from septum.supervisor.keeper import Stop
 from septum.supervisor.workplace import Workplace
 from tests.machines import a_machine
 
@@ -143,11 +144,11 @@ def test_without_a_computer_none_starts(desk: Desk) -> None:
 def test_stopping_the_last_switches_the_computer_off(desk: Desk) -> None:
     desk.up(partition("blue"), partition("green"))
     keeper = desk.keeper
-    keeper.stop(keeper.instances["blue"], politely=True, within=1)
+    keeper.stop(keeper.instances["blue"], Stop())
     keeper.work()
     assert desk.states() == {"blue": STOPPED, "green": RUNNING}
     assert not desk.computers[0].is_closed and keeper.next_moment() == 0.0
-    keeper.stop(keeper.instances["green"], politely=True, within=1)
+    keeper.stop(keeper.instances["green"], Stop())
     keeper.work()
     assert desk.computers[0].is_closed and keeper.next_moment() is None
     assert desk.directory.instances() == [] and not desk.selector.get_map()
@@ -166,7 +167,7 @@ def test_one_that_is_stopped_before_its_first_moment(desk: Desk) -> None:
     blue = desk.keeper.instances["blue"] = Instance(partition("blue"), machine)
     desk.keeper.start(blue)
     assert (desk.keeper.next_moment() or 0) <= time.monotonic()
-    desk.keeper.stop(blue, politely=False, within=1)
+    desk.keeper.stop(blue, Stop())
     desk.keeper.work()
     assert desk.states() == {"blue": STOPPED} and desk.computers == []
 

@@ -7,7 +7,6 @@ import json
 import os
 import random
 import resource
-import signal
 import socket
 import threading
 import time
@@ -295,9 +294,10 @@ def test_an_instance_that_falls_silent_before_it_runs_is_ended(tmp_path: Path) -
 
     one = Instances(tmp_path)
     one.theirs.close()
-    one.keeper.reported(one.instance)
+    one.keeper.reported(one.instance, one.child)
     assert not one.is_heard
-    assert [number for _, number in one.instance.last_resorts] == [signal.SIGTERM, signal.SIGKILL]
+    assert one.instance.last_resort is not None
+    assert one.instance.last_resort[1] == one.keeper.terminate
     one.keeper.selector.close()
     one.child.reports.close()
 

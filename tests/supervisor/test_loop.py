@@ -26,7 +26,7 @@ from septum.rate_limit import RateLimit
 from septum.state import RUNNING, STARTING, Ending
 from septum.supervisor import child, loop
 from septum.supervisor.instances import Instance
-from septum.supervisor.keeper import Keeper
+from septum.supervisor.keeper import Keeper, Stop
 from septum.supervisor.loop import Supervisor
 from septum.supervisor.processes import ProcessKeeper
 from septum.supervisor.workplace import Workplace
@@ -42,7 +42,7 @@ class FalseKeeper(Keeper):
         instance.move(RUNNING, 0.0)
         self.announce(instance, {"event": "state", "state": RUNNING})
 
-    def stop(self, instance: Instance, *, politely: bool, within: float) -> None:
+    def stop(self, instance: Instance, how: Stop) -> None:
         if instance.is_active:
             instance.ending = Ending("stopped")
             self.settle(instance)
@@ -264,10 +264,10 @@ class Instances:
         longest = child.LONGEST_REPORT
         self.child: Any = SimpleNamespace(reports=Channel(ours, longest, longest), limit=limit)
         self.instance.child = self.child
-        selector.register(ours, selectors.EVENT_READ)
+        selector.register(self.child.reports, selectors.EVENT_READ)
         self.keeper.stop = self.stop  # type: ignore[method-assign]
 
-    def stop(self, instance: Instance, *, politely: bool, within: float) -> None:
+    def stop(self, instance: Instance, how: Stop) -> None:
         self.stopped += 1
 
     def announce(self, instance: Instance, event: Message) -> None:
@@ -282,7 +282,7 @@ class Instances:
     def reports(self, packet: bytes) -> None:
         self.theirs.send(packet)
         if self.is_heard:
-            self.keeper.reported(self.instance)
+            self.keeper.reported(self.instance, self.child)
 
     def close(self) -> None:
         self.keeper.selector.close()

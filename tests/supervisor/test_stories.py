@@ -44,7 +44,7 @@ def test_two_instances_start_are_listed_and_stop(desk: Desk) -> None:
 
     down = desk.type("down")
     assert down.returncode == 0, down.stderr
-    assert "blue: stopped; everything is given back" in down.stdout
+    assert "blue: stopped, powered off; everything is given back" in down.stdout
     assert desk.is_tidy()
     assert not list(Path(desk.directory.logs).glob("*.log.*")), "older logs that are empty"
     until("the supervisor leaves", lambda: not os.path.exists(desk.directory.control))
@@ -331,8 +331,8 @@ def test_down_says_what_did_not_come_back(desk: Desk) -> None:
     desk.type("up", table, environment={"SEPTUM_STUBBORN": BLUE})
     down = desk.type("down")
     assert down.returncode == 1
-    assert f"blue: stopped; not given back: {BLUE}" in down.stdout
-    assert "green: stopped; everything is given back" in down.stdout
+    assert f"blue: stopped, powered off; not given back: {BLUE}" in down.stdout
+    assert "green: stopped, powered off; everything is given back" in down.stdout
     assert "and no driver has it now" in down.stdout
     assert desk.claimed() == [BLUE], "the journal keeps what is not back"
 
@@ -354,7 +354,8 @@ def test_ps_says_what_a_killed_instance_did_not_give_back(desk: Desk) -> None:
     assert row["kept"] == [BLUE] and row["ending"].endswith(f"; not given back: {BLUE}")
     assert desk.rows()["green"]["kept"] == []
     down = desk.type("down", "green")
-    assert down.returncode == 0 and "green: stopped; everything is given back" in down.stdout
+    assert down.returncode == 0
+    assert "green: stopped, powered off; everything is given back" in down.stdout
     assert desk.type("ps").returncode == 1
 
 
@@ -398,11 +399,11 @@ def test_down_looks_at_what_ran_in_the_foreground(desk: Desk) -> None:
 
 def test_a_deaf_instance_is_ended(desk: Desk) -> None:
     never = desk.root / "never"
-    desk.type("up", desk.table("claim powered-off"), "blue")
+    desk.type("up", desk.table("claim powered-off"), "blue", environment={"SEPTUM_PATIENCE": "0.3"})
     process = desk.start("up", desk.table(green=f"claim deaf wait={never}"), "green")
     until("green starts", lambda: desk.rows().get("green", {}).get("state") == "starting")
     until("it is deaf", lambda: desk.claimed() == [GREEN])
-    down = desk.type("down", "green", "--within", "0.3")
+    down = desk.type("down", "green")
     assert down.returncode == 0
     assert "SIGKILL" in down.stdout
     assert desk.claimed() == []
@@ -548,7 +549,7 @@ def test_down_ends_one_that_runs_in_the_foreground(desk: Desk) -> None:
     assert process.stderr is not None
     assert "waiting" in process.stderr.readline()
     down = desk.type("down", "blue")
-    assert down.returncode == 0 and "blue: stopped" in down.stdout
+    assert down.returncode == 0 and "blue: unplugged" in down.stdout
     process.communicate(timeout=60)
     assert process.returncode == 130
     assert desk.is_tidy()

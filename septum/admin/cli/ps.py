@@ -15,7 +15,9 @@ from septum.state import RUNNING
 from septum.units import size_text
 
 HELP = "List the instances that were started: those that run, and how the others ended."
-COLUMNS = ("name", "state", "pid", "processors", "memory", "functions", "uptime", "ending")
+COLUMNS = (
+    *("name", "state", "pid", "processors", "memory", "functions", "uptime", "restarts", "ending"),
+)
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
@@ -74,7 +76,11 @@ def readable(row: Message) -> Message:
     """A row as people read it."""
     uptime = None if row["uptime"] is None else span_text(row["uptime"])
     memory = None if row["memory"] is None else size_text(row["memory"])
-    return {**row, "memory": memory, "uptime": uptime}
+    wait, state = row.get("starts_in"), row["state"]
+    if wait is not None:
+        state = f"{state} {span_text(wait)}"
+    restarts = row.get("restarts") or None
+    return {**row, "memory": memory, "uptime": uptime, "state": state, "restarts": restarts}
 
 
 def span_text(seconds: float) -> str:

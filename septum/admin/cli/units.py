@@ -177,7 +177,7 @@ def refuse_sleep() -> None:
     entries = Journal(tables.place().directory.claims).entries()
     held: dict[str, list[str]] = {}
     for entry in entries:
-        if entry.holder.is_alive:
+        if entry.is_held:
             held.setdefault(entry.instance, []).append(entry.address)
     if not held:
         return

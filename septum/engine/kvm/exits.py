@@ -7,11 +7,12 @@ from collections.abc import Callable
 from septum.engine.kvm.machine import VirtualProcessor
 from septum.layouts import kvm
 from septum.layouts.kvm import Exit
+from septum.state import CRASHED
 from septum.translation.physical import PhysicalMap
 from septum.translation.verdict import all_ones
 
 RESUME = ""  # an outcome: go on; any other text is why the instance ends
-TRIPLE_FAULT = "shut down (triple fault)"
+TRIPLE_FAULT = CRASHED
 FAILED = "failed"
 
 _BYTES = [all_ones(width) for width in range(9)]

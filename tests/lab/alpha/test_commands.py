@@ -128,7 +128,11 @@ def test_a_day_at_the_desk(desk: Desk) -> None:
     show_everything(desk)
     revoke_and_touch_again(desk)
 
-    desk.type("down", "blue")
+    for words in (("down", "--within", "5s"), ("reboot", "blue")):
+        assert "no power button that their kernels know" in desk.type(*words, code=1)
+    assert "blue: running" in desk.type("reboot", "blue", "--now")
+    until("it starts anew", lambda: desk.log("blue").count("septum: init") > 1)
+    assert "blue: stopped, unplugged; everything is given back" in desk.type("down", "blue")
     assert desk.states() == {"green": "running"}
     assert "everything is given back" in desk.type("down")
     assert "no instances" in desk.type("ps")
