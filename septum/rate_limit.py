@@ -15,12 +15,12 @@ WHILE = 60.0  # seconds
 MOST_KINDS = 64  # beyond, all others are one kind
 _LONGEST_KIND = 160  # characters
 _OTHERS = "(others)"
-_NUMBER = re.compile(r"\b(?:0x[0-9a-f]+|[0-9a-f]*[0-9][0-9a-f]*)\b", re.I)
+_NUMBER = r"\b(?:0x[0-9a-f]+|[0-9a-f]*[0-9][0-9a-f]*)\b"  # compiled when it is first needed
 
 
 def kind_of(text: str) -> str:
     """Two messages are of one kind when they differ in numbers only."""
-    return _NUMBER.sub("#", text[:_LONGEST_KIND])
+    return re.sub(_NUMBER, "#", text[:_LONGEST_KIND], flags=re.I)
 
 
 class RateLimit:

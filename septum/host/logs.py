@@ -7,7 +7,6 @@ and a process that may open nothing any more can do it with the files it holds.
 
 from __future__ import annotations
 
-import glob
 import os
 import sys
 from contextlib import suppress
@@ -27,10 +26,13 @@ def say(text: str) -> None:
 
 def tidy(path: str) -> None:
     """Remove older ones that nothing was written to: who held them open may not have been let."""
-    for older in glob.glob(f"{glob.escape(path)}.[0-9]*"):
-        with suppress(OSError):
-            if not os.path.getsize(older):
-                os.unlink(older)
+    folder, name = os.path.split(path)
+    with suppress(OSError):
+        for older in os.listdir(folder):
+            place = os.path.join(folder, older)
+            is_older = older.startswith(name + ".") and older[len(name) + 1 :].isdecimal()
+            if is_older and not os.path.getsize(place):
+                os.unlink(place)
 
 
 class Log:
