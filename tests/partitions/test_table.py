@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from septum import settings
 from septum.errors import TableProblem
 from septum.machine.model import HostNeed, Iommu, Processor
 from septum.partitions.findings import Finding, UnsoundTable
@@ -161,7 +162,7 @@ FAULTS = {
     "dash": ("[instances.green]", "[instances.--help]", 16, "is not a name", "begins with"),
     **{
         f"reserved {name}": ("[instances.green]", f"[instances.{name}]", 16, f"called {name}", "-1")
-        for name in ("claims", "control", "lock", "log", "supervisor")
+        for name in settings.RESERVED_NAMES
     },
     "two names": ("[instances.green]", "[instances.blue]", 16, "named blue", "line 4"),
     "two keys": (
