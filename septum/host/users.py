@@ -19,7 +19,7 @@ from septum.errors import HostProblem, explained
 # Classes of devices whose users lose something, or keep the driver from letting go. Not keyboards
 # or sound cards: those are unplugged all the time, and programs cope.
 _CLASSES = ("block", "drm", "tty", "nvme", "nvme-generic", "scsi_generic", "infiniband_verbs")
-_PRUNED = ("power", "msi_irqs", "queues", "statistics", "hwmon", "driver", "subsystem")
+_PRUNED = ("power", "msi_irqs", "net", "hwmon", "queue", "mq", "trace", "integrity")
 # One path to a namespace of several, hidden: the namespace is "nvme0n1". Linux, nvme/multipath.c
 _NVME_PATH = re.compile(r"nvme(\d+)c\d+n(\d+)")
 _PATIENCE = 3.0  # seconds; udev looks into a new disk for a moment
@@ -43,17 +43,31 @@ class Node(NamedTuple):
 def nodes(device: str, root: str = "/") -> list[Node]:
     """The devices below a function's folder that somebody might have opened."""
     found: list[Node] = []
-    for folder, below, files in os.walk(device):
-        below[:] = [name for name in below if name not in _PRUNED]
-        for name in below:
-            path = _NVME_PATH.fullmatch(name)
-            if path:
-                head = os.path.join(root, f"sys/class/block/nvme{path[1]}n{path[2]}")
-                found += nodes(os.path.realpath(head), root)
-        node = _node(folder) if "dev" in files else None
+    ahead = [device]
+    while ahead:
+        folder = ahead.pop()
+        has_number = False
+        for entry in _entries(folder):
+            if entry.is_dir(follow_symlinks=False):
+                path = _NVME_PATH.fullmatch(entry.name)
+                if path:
+                    head = os.path.join(root, f"sys/class/block/nvme{path[1]}n{path[2]}")
+                    ahead.append(os.path.realpath(head))
+                if entry.name not in _PRUNED:
+                    ahead.append(entry.path)
+            has_number |= entry.name == "dev"
+        node = _node(folder) if has_number else None
         if node is not None and node not in found:
             found.append(node)
     return found
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError:
+        return []  # it was just removed, or is none
 
 
 def _node(folder: str) -> Node | None:
