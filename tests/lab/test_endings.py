@@ -68,6 +68,7 @@ def driver(lab: Lab) -> str:
         (RESET, "", "reset"),
         (guests.TRIPLE_FAULT, 'on_crash = "restart"\n', "shut down (triple fault)"),
     ],
+    ids=["reset", "triple fault"],
 )
 def test_who_ends_at_once_again_and_again_is_held_back(
     red: Lab, tmp_path: Path, program: bytes, keys: str, reason: str
