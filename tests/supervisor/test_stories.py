@@ -94,6 +94,28 @@ def test_down_of_a_table_stops_its_instances(desk: Desk) -> None:
     assert desk.is_tidy()
 
 
+def test_down_of_a_table_is_about_those_of_it_that_run(desk: Desk) -> None:
+    """Who was ended by name before is no reason to leave the rest."""
+    table = desk.table()
+    desk.type("up", table)
+    desk.type("down", "green")
+    down = desk.type("down", table)
+    assert down.returncode == 0, down.stderr
+    assert "blue: " in down.stdout and "green" not in down.stdout
+    assert desk.is_tidy()
+
+
+def test_down_of_a_table_of_which_nothing_runs(desk: Desk) -> None:
+    table = desk.table()
+    desk.type("up", table, "blue")
+    other = desk.root / "other.toml"
+    other.write_text(Path(table).read_text().replace("blue", "red").replace("green", "grey"))
+    down = desk.type("down", str(other))
+    assert down.returncode == 1
+    assert "no instance of" in down.stderr and "the instances are blue" in down.stderr
+    assert desk.rows()["blue"]["state"] == "running"
+
+
 def test_down_of_an_unknown_instance_names_those_there_are(desk: Desk) -> None:
     desk.type("up", desk.table(), "blue")
     down = desk.type("down", "red")

@@ -65,6 +65,7 @@ def run(options: Namespace) -> int:
     place = tables.place()
     from septum.supervisor.beginning import clean_up, reach, try_again
 
+    typed = options.names
     if options.names:
         options.names = tables.names_of(options.names, place.directory)
     alone = end_alone(place, options, SHUTDOWN_SECONDS if seconds is None else seconds)
@@ -88,13 +89,34 @@ def run(options: Namespace) -> int:
     else:
         for line in try_again(place):
             print(line, file=sys.stderr)
-        conversation.tell(protocol.question("down", names=options.names, within=seconds))
+        names = those_there(conversation, typed, options.names)
+        conversation.tell(protocol.question("down", names=names, within=seconds))
         rows = follow(conversation, not options.json)
     if options.json:
         import json
 
         print(json.dumps(rows, indent=2))
     return 1 if kept or any(row["kept"] for row in rows) else 0
+
+
+def those_there(conversation: Conversation, typed: list[str], names: list[str]) -> list[str]:
+    """The names to ask for: of a table's instances those that were started, of the rest all.
+
+    NotRunning when that is nobody.
+    """
+    if set(names) <= set(typed):
+        return names  # no table was named
+    conversation.tell(protocol.question("list"))
+    rows = protocol.instances_of(conversation.hear() or {"rows": []})
+    there = [row["name"] for row in rows]
+    wanted = [name for name in names if name in there or name in typed]
+    if not wanted:
+        raise NotRunning(
+            f"no instance of {' or '.join(typed)} runs",
+            because=f"the instances are {', '.join(sorted(there)) or 'none'}",
+            remedy="septum ps lists them",
+        )
+    return wanted
 
 
 def end_alone(place: Workplace, options: Namespace, seconds: float) -> dict[str, list[str]]:
