@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from septum.host import unit_files
 from septum.supervisor import beginning, service
+from septum.supervisor.keeper import SHUTDOWN_SECONDS
 from septum.supervisor.service import Service
 from septum.supervisor.workplace import Workplace
 from tests.supervisor.desk import LIMIT, Desk, a_desk, until
@@ -113,6 +115,13 @@ def test_an_instance_that_owns_a_function_keeps_the_computer_awake(
     duties.look_after([owner()])
     duties.look_after([owner(), owner(BLUE)])
     assert needed == [False, False, True]
+
+
+def test_systemd_gives_it_the_time_it_needs() -> None:
+    """To unplug who does not go, to insist twice, and for Linux to take back what they had."""
+    usual = Workplace(beginning.RunDirectory())
+    assert 2 * usual.patience + usual.slow <= unit_files.BEYOND
+    assert unit_files.WITHIN == SHUTDOWN_SECONDS
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,11 @@ from glob import glob
 from septum.admin.cli import tables
 from septum.errors import HostProblem, NotRunning, explained
 from septum.host import systemd, unit_files
+from septum.units import duration_text, parse_duration
 
 HELP = """Install, remove or show systemd's units for Septum. septum@NAME.service starts the
 instances of /etc/septum/NAME.toml, septum.service keeps all instances, and septum-sleep.service
 keeps the computer from sleep while they own devices."""
-LONGEST = 7 * 86400  # seconds
 REMEDIES = {13: "run as root", 1: "run as root"}
 
 
@@ -36,21 +36,18 @@ def add_within(parser: ArgumentParser) -> None:
         "--within",
         type=seconds,
         default=unit_files.WITHIN,
-        metavar="SECONDS",
+        metavar="TIME",
         help="how long an instance may take to shut down when systemd ends it, before its plug "
-        f"is pulled (default: {unit_files.WITHIN:g})",
+        f"is pulled (default: {duration_text(unit_files.WITHIN)})",
     )
 
 
 def seconds(text: str) -> float:
-    """A number of seconds, a week at most."""
+    """A time as people write it: 90s, 3m, 90."""
     try:
-        number = float(text)
-    except ValueError:
-        number = -1
-    if not 0 <= number <= LONGEST:  # nor what is no number at all
-        raise ArgumentTypeError(f"{text} is not a number of seconds up to {LONGEST}")
-    return number
+        return parse_duration(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
 
 
 def run(options: Namespace) -> int:
