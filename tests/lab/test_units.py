@@ -20,7 +20,7 @@ from septum.errors import LabLost
 from septum.lab import lost
 from septum.lab.computer import Way
 from septum.lab.demo import PATIENCE
-from septum.lab.run import PANIC, READY, Lab
+from septum.lab.run import PANIC, READY, Lab, tell_monitor
 
 EXAMPLE = Path("examples/two-systems.toml")
 STAYS = ("-action", "reboot=reset,shutdown=pause")
@@ -160,7 +160,7 @@ def states(lab: Lab) -> list[str]:
 
 def is_off(lab: Lab) -> bool:
     """Whether the computer has switched itself off; its disks are still there to be read."""
-    return "shutdown" in lab.befall("info status")
+    return '"shutdown"' in tell_monitor(lab.sockets / "monitor", "query-status")
 
 
 def disk_of_blue(lab: Lab, folder: Path) -> Path:
