@@ -34,7 +34,7 @@ from septum.instance.board import legacy_ports
 from septum.instance.body import Body, Outcome, Plan
 from septum.instance.confined import Narrow, confine, not_confined
 from septum.instance.interrupts import DeviceInterrupts, Routes, table_of
-from septum.instance.owned import OwnedFunction
+from septum.instance.owned import OwnedFunction, silence
 from septum.instance.processors import Processors
 from septum.layouts import acpi, uart, x86
 from septum.machine.model import Function, Machine
@@ -274,4 +274,6 @@ def _opened(container: Container, function: Function, at: PciAddress) -> Device:
             because="the IOMMU is off",
             remedy="boot with intel_iommu=on or amd_iommu=on",
         )
-    return container.device(str(at), function.iommu_group)
+    device = container.device(str(at), function.iommu_group)
+    silence(device)
+    return device

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from contextlib import suppress
 
 from septum.engine.kvm.machine import VirtualMachine
 from septum.engine.kvm.routing import RoutingTable
@@ -112,6 +113,7 @@ class DeviceInterrupts:
         # 0: it has no line; VFIO's word counts (some devices' pins are known not to work).
         self.line_gsi = line_gsi if device.interrupts[vfio.PCI_INTX_IRQ].vectors else 0
         self.kind = -1  # VFIO's index of the kind in use, -1 none
+        self.line_changed: Callable[[], None] = lambda: None  # it is heard now, or no more
         self._line: tuple[int, int] | None = None  # trigger, unmask
         self._vectors: dict[int, dict[int, Vector]] = {}  # by kind and number, made once
         self._asked = 0  # vectors of the kind in use, as its owner asked for
@@ -171,6 +173,7 @@ class DeviceInterrupts:
         except HostProblem:
             self.use_nothing()
             raise
+        self.line_changed()
 
     def use_line_or_nothing(self) -> None:
         """No messages: the line, when the function has one."""
@@ -189,6 +192,9 @@ class DeviceInterrupts:
             self.routes.machine.irqfd_off(self._line[0], self.line_gsi)
         kind, self.kind, self._asked = self.kind, -1, 0
         self._signalled.clear()
+        if kind == vfio.PCI_INTX_IRQ:
+            with suppress(HostProblem):  # a device that is gone says nothing anyway
+                self.line_changed()
         self.device.disconnect(kind)
 
     # ---- messages

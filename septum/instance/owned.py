@@ -56,14 +56,13 @@ class OwnedFunction:
         self.carried = CarriedOut(
             self.configuration,
             lambda offset, width: device.read(vfio.PCI_CONFIG_REGION, offset, width),
-            lambda offset, width, value: device.write(
-                vfio.PCI_CONFIG_REGION, offset, width, value
-            ),
+            self._configure,
             self._before_it_is_written,
             self._after_it_is_written,
         )
         # How a probe is answered (discovery.responder.Space).
         self.read, self.write = self.carried.read, self.carried.write
+        interrupts.line_changed = self._write_command
 
     def _require_the_same(self, configuration: bytes) -> None:
         """What VFIO lets us touch is what the inventory has: no other card, no resized one."""
@@ -113,13 +112,22 @@ class OwnedFunction:
                 self.device.reset()
         finally:
             self.configuration.reset()
-            command = pci.Command.offset
             # VFIO restores what it saved before the reset: decoding, perhaps bus mastering.
-            self.device.write(vfio.PCI_CONFIG_REGION, command, 2, int(self.configuration.command))
+            self._write_command()
             if self.msix_table is not None:
                 self.msix_table.reset()
             self.place_bars()
             self.interrupts.use_line()
+
+    def _configure(self, offset: int, width: int, value: int) -> None:
+        """Write a register of the device; its line stays silent while nobody hears it."""
+        if self.interrupts.kind != vfio.PCI_INTX_IRQ:
+            value |= _silent_line(offset, width)
+        self.device.write(vfio.PCI_CONFIG_REGION, offset, width, value)
+
+    def _write_command(self) -> None:
+        """The device's command register, as its owner wants it."""
+        self._configure(pci.Command.offset, 2, int(self.configuration.command))
 
     # ---- base address registers (story 3)
 
@@ -264,3 +272,20 @@ class OwnedFunction:
                 self.device.reset()
             except HostProblem as problem:
                 self.space.say(f"{self.at} was not reset: {problem}")
+
+
+def silence(device: Device) -> None:
+    """Let a device's line say nothing, until somebody hears it. PCI 3.0, 6.2.2.
+
+    What nobody fields, Linux takes for a fault of the line: it shuts it, for whoever else is on it.
+    """
+    command = pci.Command(device.read(vfio.PCI_CONFIG_REGION, pci.Command.offset, 2))
+    device.write(
+        vfio.PCI_CONFIG_REGION, pci.Command.offset, 2, int(command.but(intx_disable=1))
+    )
+
+
+def _silent_line(offset: int, width: int) -> int:
+    """The bits of a write to configuration space that silence the line; none elsewhere."""
+    bits = pci.Command.mask("intx_disable") << 8 * pci.Command.offset >> 8 * offset
+    return bits & all_ones(width)

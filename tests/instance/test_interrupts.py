@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import resource
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -13,9 +13,10 @@ from septum.engine.kvm.routing import RoutingTable
 from septum.host.vfio import InterruptIndex
 from septum.instance import interrupts as module
 from septum.instance.interrupts import counted, table_of
+from septum.instance.owned import _silent_line, silence
 from septum.interrupts import routes
 from septum.interrupts.table import DELIVER, missing
-from septum.layouts import vfio
+from septum.layouts import pci, vfio
 from tests.instance.fakes import (
     BLUE,
     FUNCTION,
@@ -73,6 +74,55 @@ def test_a_line_vfio_does_not_count_is_none() -> None:
     owner.enable_msix()
     owner.configure(MSIX + 2, 2, 0)
     assert device.connected == {} and len(owner.said) == 1
+    owner.interrupts.close()
+
+
+def is_silent(device: FakeDevice) -> bool:
+    """Whether the device's own command register keeps its line from speaking."""
+    return bool(pci.Command(device.read(7, pci.Command.offset, 2)).intx_disable)
+
+
+def test_a_line_is_silent_while_nobody_hears_it() -> None:
+    """Linux shuts a line that nobody fields, for whoever else is on it."""
+    device = FakeDevice()
+    silence(cast(Any, device))
+    assert is_silent(device)
+    owner = Owner(device=device)
+    assert not is_silent(device), "it is connected from the start"
+    owner.command(2)
+    assert not is_silent(device)
+    owner.enable_msix()
+    assert is_silent(device)
+    owner.command(6)  # its driver switches bus mastering on, and means nothing by the line
+    assert is_silent(device)
+    assert not owner.function.configuration.command.intx_disable, "what its owner wrote"
+    owner.configure(MSIX + 2, 2, 0)
+    assert not is_silent(device)
+    owner.command(int(pci.Command.mask("memory_space", "intx_disable")))
+    assert is_silent(device), "as its owner wants it"
+    owner.interrupts.close()
+    assert is_silent(device)
+
+
+@pytest.mark.parametrize("width", [1, 2, 4])
+def test_a_line_linux_refuses_stays_silent(width: int) -> None:
+    device = FakeDevice()
+    device.refuses.add("connect the line")
+    silence(cast(Any, device))
+    owner = Owner(device=device)
+    for offset in range(pci.Command.offset, pci.Command.offset + 4, width):
+        owner.configure(offset, width, 2 if offset == pci.Command.offset else 0)
+        assert is_silent(device)
+    owner.function.reset()
+    assert is_silent(device)
+    owner.interrupts.close()
+
+
+def test_other_registers_are_written_as_they_are() -> None:
+    owner = Owner()
+    owner.enable_msix()
+    assert [_silent_line(at, 4) for at in (0, 8, 0x10, 0x3C)] == [0, 0, 0, 0]
+    assert [_silent_line(at, 1) for at in range(8)] == [0, 0, 0, 0, 0, 4, 0, 0]
     owner.interrupts.close()
 
 

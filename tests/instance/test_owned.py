@@ -151,6 +151,7 @@ def test_revoking_makes_the_next_access_trap_and_be_decided_anew(owner: Owner) -
 
 def test_a_store_is_a_touch_too(owner: Owner) -> None:
     owner.space.revoke(owner.function.at, 0)
+    owner.device.writes.clear()
     owner.store(MEMORY + 4, 0xABCD, width=2)
     assert owner.device.writes == [(0, 4, 2, 0xABCD)] and WHOLE in owner.machine.spans
 

@@ -103,6 +103,9 @@ def test_every_driver_works_as_natively(lab: Lab) -> None:
             if expected.request and not any(expected.request in name for name in asked[one])
         ]
         assert not silent, asked
+    # One of them, without a driver's word, would never take its line back
+    shut = lab.run("dmesg | grep -e 'nobody cared' -e 'Disabling IRQ'").stdout
+    assert not shut
 
 
 def test_one_line_and_one_device_of_two_owners(lab: Lab) -> None:
