@@ -16,10 +16,8 @@ from contextlib import contextmanager
 from septum.engine.kvm.exits import TRIPLE_FAULT
 from septum.errors import LabLost, Problem
 from septum.lab import report, typed
-from septum.lab.run import PANIC, Lab
+from septum.lab.run import PANIC, TIMER_STOPPED, Lab
 from septum.lab.terminal import Terminal
-
-TIMER_STOPPED = b"Possible timer handling issue on cpu="  # after 21 s without one tick
 
 
 def evidence(lab: Lab) -> str:

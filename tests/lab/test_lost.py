@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +13,21 @@ import pytest
 
 from septum.engine.kvm.exits import TRIPLE_FAULT
 from septum.errors import LabLost, Problem
-from septum.lab import demo, lost, typed
+from septum.lab import demo, images, installed, lost, packages, run, typed
 from septum.lab.line import Completed
-from septum.lab.run import Lab, free_port, new_run_folder, tell_monitor
+from septum.lab.progress import Progress
+from septum.lab.run import BOOTS, READY, Lab, free_port, new_run_folder, tell_monitor
 from septum.lab.terminal import Terminal
+
+
+class Built:
+    """What is built for a lab, as far as its start looks at it."""
+
+    files: ClassVar[dict[str, Path]] = {}
+    host_tree, key, known_hosts, name = Path("tree"), Path("key"), Path("hosts"), "disk"
+
+
+BUILT = Built()
 
 
 @pytest.fixture
@@ -58,6 +70,33 @@ def test_each_run_has_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_monitor_that_is_gone_needs_no_command(tmp_path: Path) -> None:
     tell_monitor(tmp_path / "nothing", "quit")
+
+
+@pytest.mark.parametrize("lost_boots", [0, 1, 2, 3])
+def test_a_computer_that_is_lost_while_it_boots_is_started_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lost_boots: int
+) -> None:
+    """Its boot is no test of ours; what it said is kept."""
+    for module, name in ((packages, "install"), (images, "build"), (installed, "septum_disk")):
+        monkeypatch.setattr(module, name, lambda *given: cast(Any, BUILT))
+    monkeypatch.setattr(run, "lab_qemu", lambda progress: Path("qemu"))
+    lab = Lab(folder=tmp_path, progress=Progress(quiet=True))
+
+    def start_qemu(files: Any) -> None:
+        late = b"Possible timer handling issue on cpu=1" if lab.starts <= lost_boots else READY
+        lab.console_log.write_bytes(late)
+
+    monkeypatch.setattr(lab, "_start_qemu", start_qemu)
+    monkeypatch.setattr(lab, "alive", lambda: True)
+    monkeypatch.setattr(lab, "_ask", lambda command, timeout: Completed(0, "", ""))
+    if lost_boots == BOOTS:
+        with pytest.raises(LabLost, match="no timer any more"):
+            lab.start()
+    else:
+        lab.start()
+    kept = sorted(path.name for path in tmp_path.glob("console.lost-*.log"))
+    assert kept == [f"console.lost-{n}.log" for n in range(1, min(lost_boots, BOOTS - 1) + 1)]
+    shutil.rmtree(lab.sockets, ignore_errors=True)
 
 
 # ---- lost, or failed?
