@@ -101,9 +101,12 @@ class GuestMemory:
             if missing:
                 wanted = self._added + missing
                 self._mark(wanted)
-                with suppress(OSError):
-                    _set_pool(self.pool, total + missing)
-                self._added += _number(self.pool, "nr_hugepages") - total
+                try:
+                    with suppress(OSError):
+                        _set_pool(self.pool, total + missing)
+                finally:
+                    # A signal ends the growing too: what was added by then is there
+                    self._added += _number(self.pool, "nr_hugepages") - total
                 self._mark(self._added)
                 if self._added < wanted:
                     return None

@@ -194,6 +194,26 @@ def test_plain_pages_when_linux_gives_less_than_asked(
         assert not memory.huge and pool.total == 10 and marks(journal) == []
 
 
+def test_what_was_added_before_a_signal_is_given_back(
+    pool: Pool, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Linux stops adding pages when a signal comes, and Ctrl-C is one."""
+    put = module._set_pool
+    signalled = []
+
+    def interrupted(path: str, pages: int) -> None:
+        put(path, pages if signalled else pool.total + 1)
+        if not signalled:
+            signalled.append(pages)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "_set_pool", interrupted)
+    with pytest.raises(KeyboardInterrupt), GuestMemory(SIZE, str(journal), pool.root):
+        pass
+    assert signalled == [12] and pool.total == 10
+    assert marks(journal) == []
+
+
 def test_what_was_added_in_vain_is_given_back_at_once(
     pool: Pool, journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
