@@ -17,10 +17,9 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from septum.errors import LabLost, Problem
-from septum.lab import images, installed, packages
+from septum.lab import images, installed, monitor, packages
 from septum.lab.arguments import Places, qemu_arguments
 from septum.lab.computer import USUAL, Computer, Way, read_computer
 from septum.lab.line import LOST, Background, Completed, Line
@@ -32,7 +31,6 @@ BOOTS = 3  # QEMU loses the timer of a processor in some: then there is nothing 
 BOOT_SECONDS = 120.0  # each; 15 on an idle machine
 STOP_SECONDS = 10.0
 LINK_SECONDS = 30.0
-COPY_SECONDS = 120.0
 PANIC = b"Kernel panic"
 TIMER_STOPPED = b"Possible timer handling issue on cpu="  # after 21 s without one tick
 READY = b"septum-lab: ssh is ready"
@@ -241,27 +239,7 @@ class Lab:
 
     def copy_disk(self, drive: str, path: Path) -> None:
         """Copy one of its disks (NAME-UNIT of its computer's file) as it is now, as raw bytes."""
-        drives = {one["device"]: one for one in self._told("query-block")}
-        path.touch()
-        os.truncate(path, drives[drive]["inserted"]["image"]["virtual-size"])
-        # A target that drive-backup opens by itself is as temporary as the disk's snapshot
-        file = {"driver": "file", "filename": str(path)}
-        self._told("blockdev-add", **{"driver": "raw", "node-name": "copied", "file": file})
-        how = {"device": drive, "target": "copied", "sync": "full", "job-id": "copy"}
-        self._told("blockdev-backup", **how)
-        deadline = time.monotonic() + COPY_SECONDS
-        while self._told("query-block-jobs"):
-            if time.monotonic() > deadline:
-                raise Problem(f"{drive} is not copied within {COPY_SECONDS:.0f} s")
-            time.sleep(0.1)
-        self._told("blockdev-del", **{"node-name": "copied"})
-
-    def _told(self, command: str, **arguments: object) -> Any:
-        """What QEMU returns for a command; Problem when it refuses."""
-        said = json.loads(tell_monitor(self._places().monitor, command, **arguments) or "{}")
-        if "return" not in said:
-            raise Problem(f"QEMU refuses {command}", because=str(said.get("error")))
-        return said["return"]
+        monitor.copy_disk(self._places().monitor, drive, path)
 
     def answers(self) -> bool:
         """Whether the lab computer runs and its ssh answers."""
@@ -295,7 +273,7 @@ class Lab:
             if self.alive():
                 self.keep_logs()
                 self.line.hang_up()
-                tell_monitor(self._places().monitor, "quit")
+                monitor.tell(self._places().monitor, "quit")
                 deadline = time.monotonic() + STOP_SECONDS
                 while self.alive() and time.monotonic() < deadline:
                     time.sleep(0.02)
@@ -388,24 +366,3 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def tell_monitor(monitor: Path, command: str, **arguments: object) -> str:
-    """Give QEMU a command; its answer, as JSON, no event. A QEMU that has gone needs none."""
-    try:
-        with socket.socket(socket.AF_UNIX) as line:
-            line.settimeout(STOP_SECONDS)
-            line.connect(str(monitor))
-            stream = line.makefile("rwb")
-            stream.readline()
-            answer = b""
-            for name, given in (("qmp_capabilities", {}), (command, arguments)):
-                asked = {"execute": name, "arguments": given}
-                stream.write(json.dumps(asked).encode() + b"\n")
-                stream.flush()
-                answer = stream.readline()
-                while b'"event"' in answer:
-                    answer = stream.readline()
-            return answer.decode()
-    except OSError:
-        return ""

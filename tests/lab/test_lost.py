@@ -13,10 +13,10 @@ import pytest
 
 from septum.engine.kvm.exits import TRIPLE_FAULT
 from septum.errors import LabLost, Problem
-from septum.lab import demo, images, installed, lost, packages, run, typed
+from septum.lab import demo, images, installed, lost, monitor, packages, run, typed
 from septum.lab.line import Completed
 from septum.lab.progress import Progress
-from septum.lab.run import BOOTS, READY, Lab, free_port, new_run_folder, tell_monitor
+from septum.lab.run import BOOTS, READY, Lab, free_port, new_run_folder
 from septum.lab.terminal import Terminal
 
 
@@ -69,7 +69,7 @@ def test_each_run_has_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_monitor_that_is_gone_needs_no_command(tmp_path: Path) -> None:
-    tell_monitor(tmp_path / "nothing", "quit")
+    monitor.tell(tmp_path / "nothing", "quit")
 
 
 @pytest.mark.parametrize("lost_boots", [0, 1, 2, 3])

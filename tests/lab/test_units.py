@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 
 from septum.errors import LabLost
-from septum.lab import lost
+from septum.lab import lost, monitor
 from septum.lab.computer import Way
 from septum.lab.demo import PATIENCE
-from septum.lab.run import PANIC, READY, Lab, tell_monitor
+from septum.lab.run import PANIC, READY, Lab
 
 EXAMPLE = Path("examples/two-systems.toml")
 STAYS = ("-action", "reboot=reset,shutdown=pause")
@@ -160,7 +160,7 @@ def states(lab: Lab) -> list[str]:
 
 def is_off(lab: Lab) -> bool:
     """Whether the computer has switched itself off; its disks are still there to be read."""
-    return '"shutdown"' in tell_monitor(lab.sockets / "monitor", "query-status")
+    return '"shutdown"' in monitor.tell(lab.sockets / "monitor", "query-status")
 
 
 def disk_of_blue(lab: Lab, folder: Path) -> Path:
