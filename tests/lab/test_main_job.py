@@ -402,7 +402,7 @@ def test_blue_hears_its_power_button_and_leaves_a_clean_disk(
 
 def test_everything_is_given_back(job: Job, lab: Lab) -> None:
     job.job.detach()
-    lab.run("septum down --now", timeout=PATIENCE, check=True)
+    lab.run("septum down --now", timeout=PATIENCE)  # if anything runs still
     failed = job.failures()
     assert not [one for one in failed if one.startswith("given_back")], failed
     assert "no instances" in lab.run("septum ps", check=True).stdout
