@@ -172,11 +172,15 @@ class MainJob:
         """Wait for both systems, count their exits until then, and ask what they found."""
         with self.step("systems", "both systems start"):
             self.each(self.await_init)
-        with self.step("facts", "both say what they find"):
+        with self.arrivals.at_work(self.promised), self.step("facts", "both say what they find"):
             self.each(self.ask_facts)
 
     def work(self) -> None:
         """Both drive their devices at the same time; the interrupt table before and after."""
+        with self.arrivals.at_work(self.promised):
+            self._work()
+
+    def _work(self) -> None:
         interrupts = self.shown("interrupts")
         with self.step("ethernet", "both ping through their own Ethernet cards"):
             before = self.shown("exits")

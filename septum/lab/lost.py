@@ -10,7 +10,7 @@ nothing else: a check that failed has failed.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from septum.engine.kvm.exits import TRIPLE_FAULT
@@ -81,10 +81,32 @@ class Arrivals:
                 raise LabLost(f"{name} was lost on its way", because=str(problem)) from problem
             raise
 
+    @contextmanager
+    def at_work(self, names: Iterable[str]) -> Iterator[None]:
+        """Raise LabLost in the place of a Problem when one of these fell into a triple fault.
+
+        A stock system does that by itself no more at its work than on its way to it.
+        """
+        try:
+            yield
+        except LabLost:
+            raise
+        except Problem as problem:
+            for name in names:
+                row = self._row(name)
+                fell = row is not None and TRIPLE_FAULT in (row["reason"], row["ending"])
+                if fell and self.was_lost(name):
+                    because = f"{TRIPLE_FAULT}; {problem}"
+                    raise LabLost(f"{name} was lost at its work", because=because) from problem
+            raise
+
+    def _row(self, name: str) -> dict[str, object] | None:
+        asked = self.lab.run("septum ps --json", check=True).stdout
+        return next((row for row in json.loads(asked) if row["name"] == name), None)
+
     def was_lost(self, name: str) -> bool:
         """Whether an instance that never got to its first process was lost by QEMU."""
-        asked = self.lab.run("septum ps --json", check=True).stdout
-        row = next((row for row in json.loads(asked) if row["name"] == name), None)
+        row = self._row(name)
         shown = self.lab.run(f"septum show exits {name} --json")  # refused when it does not run
         owners = report.by_reason(json.loads(shown.stdout) if shown.code == 0 else [], name,
                                   "answered by")  # fmt: skip

@@ -216,6 +216,17 @@ def test_a_system_that_does_not_arrive(
     with pytest.raises(Problem) as caught:
         arrivals.wait_for(cast(Terminal, Silent()), "login:", 1.0)
     assert type(caught.value) is raised
+    with pytest.raises(Problem) as caught, arrivals.at_work(["green"]):
+        raise Problem("its disk does not answer")
+    assert type(caught.value) is raised
+
+
+def test_a_running_system_that_fails_at_its_work_has_failed(tmp_path: Path) -> None:
+    lab = AskedLab(folder=tmp_path)
+    lab.row = {"state": "running", "reason": ""}
+    with pytest.raises(Problem) as caught, lost.Arrivals(lab).at_work(["green"]):
+        raise Problem("its disk does not answer")
+    assert type(caught.value) is Problem
 
 
 @pytest.mark.parametrize(("raised", "times"), [(Problem, 1), (LabLost, 3)])
