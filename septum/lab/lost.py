@@ -3,9 +3,8 @@
 QEMU's emulation of SVM loses a nested guest at times, or the lab computer with it: the lab host's
 kernel panics over a corrupted stack, or finds that a processor's timer has stopped; the lab falls
 silent; or a guest that did nothing wrong never gets to its first process, or falls into a triple
-fault at its work. septum/lab/qemu.py puts
-two causes right. What is done again in a fresh lab is what was lost by one of these, and
-nothing else: a check that failed has failed.
+fault at its work. septum/lab/qemu.py puts two causes right. What is done again in a fresh lab is
+what was lost by one of these, and nothing else: a check that failed has failed.
 """
 
 from __future__ import annotations
